@@ -1,0 +1,61 @@
+# Everything a contributor runs. Each target installs what it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+NODE_DEPS := tools/node_modules/.installed
+LINTER    := tools/bin/golangci-lint
+BLOB      := internal/runtimebin/workerd.zst
+WORKERD   := tools/node_modules/@cloudflare/workerd-$(shell go env GOOS)-$(shell go env GOARCH | sed 's/amd64/64/')/bin/workerd
+
+.PHONY: help build demo demo-stop test crash bench lint fmt fuzz clean
+
+help: ## Print the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(NODE_DEPS): tools/package.json tools/package-lock.json tools/.npmrc
+	@echo "installing node, workerd and wrangler (tools/package-lock.json)"
+	@npm --prefix tools ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(LINTER): tools/go.mod tools/go.sum
+	go build -C tools -o bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint golang.org/x/perf/cmd/benchstat
+
+$(BLOB): $(NODE_DEPS)
+	go run ./internal/runtimebin/pack $(WORKERD) $@
+
+build: $(BLOB) ## Build bin/selvage: one file, workerd inside.
+	go build -trimpath -tags embed_workerd -ldflags '$(LDFLAGS)' -o bin/selvage ./cmd/selvage
+
+demo: build ## Build, start the platform, deploy examples/links with wrangler, print its URL.
+	@scripts/demo start
+
+demo-stop: ## Stop the platform that make demo started.
+	@scripts/demo stop
+
+test: build ## Run every test: unit (race detector), golden files, end to end with wrangler.
+	go run ./test/runner
+
+crash: build ## Run the long crash and deploy counts in full; writes bench/reports/crash.md.
+	go run ./test/runner -full
+
+bench: build ## Measure against peers side by side; writes bench/reports/.
+	go run ./bench
+
+lint: $(LINTER) ## Vet, lint and check the formatting.
+	$(LINTER) fmt --diff ./...
+	$(LINTER) run ./...
+	GOOS=darwin go vet -tags nocgo ./internal/supervise/... ./internal/fsx/...
+
+fmt: $(LINTER) ## Format the sources.
+	$(LINTER) fmt ./...
+
+fuzz: ## Fuzz every parser of outside bytes for 30 s each.
+	go run ./test/runner -fuzz 30s
+
+clean: ## Remove what builds made (not the installed tools).
+	rm -rf bin .demo $(BLOB)

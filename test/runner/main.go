@@ -1,0 +1,233 @@
+// Command runner runs the project's tests part by part, counts what ran, and
+// fails when a part ran nothing, when a test was skipped that may not be, or
+// when anything failed. It is what "make test" and CI call.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// part is one "go test" run. It fails unless at least min tests passed.
+type part struct {
+	name string
+	min  int
+	args []string
+	env  []string
+}
+
+// allowedSkips are the tests that may be skipped on some hosts, with the
+// reason that the skip line must contain.
+var allowedSkips = map[string]string{}
+
+// counts is what one part, or all of them, did.
+type counts struct{ passed, failed, skipped int }
+
+func (c *counts) add(o counts) {
+	c.passed += o.passed
+	c.failed += o.failed
+	c.skipped += o.skipped
+}
+
+func main() {
+	full := flag.Bool("full", false, "run the long counts in full (make crash)")
+	fuzz := flag.Duration("fuzz", 0, "instead of the tests, fuzz every target for this long")
+	only := flag.String("part", "", "run only this part")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var err error
+	if *fuzz > 0 {
+		err = fuzzAll(ctx, *fuzz)
+	} else {
+		err = testAll(ctx, *only, *full)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "runner:", err)
+		os.Exit(1)
+	}
+}
+
+func parts(full bool) []part {
+	e2e := part{name: "end to end", min: 15, args: []string{"-count=1", "-timeout=20m", "./test/e2e/..."}}
+	if full {
+		e2e.args = []string{"-count=1", "-timeout=80m", "-run", "Crash|Hammer|Killed", "./test/e2e/..."}
+		e2e.env = []string{"SELVAGE_TEST_FULL=1"}
+		e2e.min = 3
+		return []part{e2e}
+	}
+	return []part{
+		{name: "unit, race detector", min: 300, args: []string{"-race", "-timeout=10m", "./internal/...", "./client/...", "./cmd/...", "./test/runner/..."}},
+		e2e,
+	}
+}
+
+func testAll(ctx context.Context, only string, full bool) error {
+	var total counts
+	var problems []error
+	for _, p := range parts(full) {
+		if only != "" && !strings.Contains(p.name, only) {
+			continue
+		}
+		start := time.Now()
+		fmt.Printf("== %s\n", p.name)
+		c, err := run(ctx, p)
+		total.add(c)
+		fmt.Printf("== %s: %d passed, %d failed, %d skipped in %s\n", p.name, c.passed, c.failed, c.skipped, time.Since(start).Round(time.Second))
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("%s: %w", p.name, err))
+		case c.passed < p.min:
+			problems = append(problems, fmt.Errorf("%s: only %d tests passed, at least %d must: a part did not run", p.name, c.passed, p.min))
+		}
+	}
+	if total.passed == 0 {
+		problems = append(problems, errors.New("no test ran"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
+	return nil
+}
+
+// event is one line of "go test -json" (see "go doc test2json").
+type event struct {
+	Action, Package, Test, Output string
+	ImportPath                    string
+	Elapsed                       float64
+}
+
+// run runs one part and prints the output of what failed, and only that.
+func run(ctx context.Context, p part) (counts, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, p.args...)...)
+	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return counts{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return counts{}, err
+	}
+	c, perr := tally(out, os.Stdout)
+	if err := cmd.Wait(); err != nil {
+		return c, errors.Join(fmt.Errorf("go test: %w", err), perr)
+	}
+	return c, perr
+}
+
+// tally reads the events of one "go test -json", counts the tests (not their
+// subtests' parents twice: every named test counts once) and copies the output
+// of failed ones to w.
+func tally(r io.Reader, w io.Writer) (counts, error) {
+	var c counts
+	var problems []error
+	held := map[string]*strings.Builder{}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			fmt.Fprintln(w, lines.Text())
+			continue
+		}
+		key := e.Package + "\x00" + e.Test
+		switch e.Action {
+		case "output", "build-output":
+			b := held[key]
+			if b == nil {
+				b = &strings.Builder{}
+				held[key] = b
+			}
+			b.WriteString(e.Output)
+			if e.Action == "build-output" {
+				fmt.Fprint(w, e.Output)
+			}
+		case "pass":
+			delete(held, key)
+			if e.Test != "" {
+				c.passed++
+			}
+		case "skip":
+			if e.Test != "" {
+				c.skipped++
+				if err := checkSkip(e, held[key]); err != nil {
+					problems = append(problems, err)
+				}
+			}
+			delete(held, key)
+		case "fail":
+			if e.Test != "" {
+				c.failed++
+			}
+			if b := held[key]; b != nil {
+				fmt.Fprintf(w, "--- %s %s\n%s", e.Package, e.Test, b)
+			}
+			problems = append(problems, fmt.Errorf("%s %s failed", e.Package, e.Test))
+			delete(held, key)
+		}
+	}
+	return c, errors.Join(append(problems, lines.Err())...)
+}
+
+func checkSkip(e event, output *strings.Builder) error {
+	said := ""
+	if output != nil {
+		said = output.String()
+	}
+	fmt.Printf("skipped: %s %s\n", e.Package, e.Test)
+	if why, ok := allowedSkips[e.Test]; ok && strings.Contains(said, why) {
+		return nil
+	}
+	return fmt.Errorf("%s %s was skipped and is not on the list of skips that are allowed: %s", e.Package, e.Test, said)
+}
+
+var fuzzTarget = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+
+// fuzzAll runs every fuzz target of the module for d.
+func fuzzAll(ctx context.Context, d time.Duration) error {
+	files, err := filepath.Glob("*/*_test.go")
+	for _, depth := range []string{"*/*/*_test.go", "*/*/*/*_test.go"} {
+		more, gerr := filepath.Glob(depth)
+		err = errors.Join(err, gerr)
+		files = append(files, more...)
+	}
+	if err != nil {
+		return err
+	}
+	ran := 0
+	for _, name := range files {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		for _, m := range fuzzTarget.FindAllStringSubmatch(string(src), -1) {
+			cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+m[1]+"$", "-fuzztime="+d.String(), "./"+filepath.Dir(name))
+			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+			fmt.Printf("== %s %s\n", filepath.Dir(name), m[1])
+			if err := cmd.Run(); err != nil {
+				return fmt.Errorf("%s %s: %w", filepath.Dir(name), m[1], err)
+			}
+			ran++
+		}
+	}
+	if ran == 0 {
+		return errors.New("no fuzz target found")
+	}
+	return nil
+}

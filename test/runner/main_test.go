@@ -1,0 +1,40 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestTally(t *testing.T) {
+	for _, c := range []struct {
+		name, in string
+		want     counts
+		problem  string
+	}{
+		{"passes", `{"Action":"pass","Package":"p","Test":"TestA"}` + "\n" + `{"Action":"pass","Package":"p"}`, counts{passed: 1}, ""},
+		{"failure", `{"Action":"fail","Package":"p","Test":"TestA"}`, counts{failed: 1}, "p TestA failed"},
+		{"a package that does not build", `{"Action":"fail","Package":"p"}`, counts{}, "p  failed"},
+		{"a skip nobody allowed", `{"Action":"output","Package":"p","Test":"TestA","Output":"no docker"}` + "\n" + `{"Action":"skip","Package":"p","Test":"TestA"}`, counts{skipped: 1}, "not on the list"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := tally(strings.NewReader(c.in), io.Discard)
+			if got != c.want {
+				t.Errorf("counts = %+v, want %+v", got, c.want)
+			}
+			if (err == nil) != (c.problem == "") || (err != nil && !strings.Contains(err.Error(), c.problem)) {
+				t.Errorf("error = %v, want one with %q", err, c.problem)
+			}
+		})
+	}
+}
+
+func TestEveryPartHasAFloor(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		for _, p := range parts(full) {
+			if p.min < 1 {
+				t.Errorf("part %q passes when nothing ran", p.name)
+			}
+		}
+	}
+}
