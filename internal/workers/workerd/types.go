@@ -1,0 +1,139 @@
+package workerd
+
+import "time"
+
+// Worker is one version of a script, ready to be started.
+type Worker struct {
+	// Account, Script and Version name the worker in errors and logs only.
+	Account, Script, Version string
+	// Modules are the parts of the script; the first is the main module.
+	Modules []Module
+	// ServiceWorker says that Modules[0] is a script in service-worker syntax
+	// (addEventListener); it is then the only module.
+	ServiceWorker bool
+	// CompatibilityDate is "2006-01-02"; see [Launcher.MaxCompatibilityDate].
+	CompatibilityDate  string
+	CompatibilityFlags []string
+	Bindings           []Binding
+	// Egress says that outbound fetch and connect go to egress.sock; without it
+	// they fail.
+	Egress bool
+	// Assets is the name of the binding that goes to assets.sock; empty for
+	// none.
+	Assets string
+}
+
+// Module is one module of a worker.
+type Module struct {
+	// Name is what other modules import, for instance "index.js" or
+	// "lib/a.wasm".
+	Name string
+	Kind ModuleKind
+	Body []byte
+}
+
+// ModuleKind says how a module is evaluated.
+type ModuleKind int
+
+// The kinds of modules that workerd loads.
+const (
+	ESModule ModuleKind = iota + 1
+	CommonJSModule
+	TextModule
+	DataModule
+	WasmModule
+	JSONModule
+	// PythonModule is known so that it can be refused by name.
+	PythonModule
+)
+
+// Binding is one property of a worker's env (of the global scope, in
+// service-worker syntax).
+type Binding struct {
+	Name string
+	Kind BindingKind
+
+	// Text is the value of a TextBinding, and the JSON text of a JSONBinding.
+	Text string
+	// Data is the value of a DataBinding or the module of a WasmBinding.
+	Data []byte
+	// Socket is the file name of the unix socket, in the private folder, to
+	// which a FetcherBinding sends its requests.
+	Socket string
+	// TagRay makes a FetcherBinding add the ray of the request that is being
+	// handled, as header "selvage-ray". Only the Inner bindings of a
+	// WrappedBinding may have it: such a fetcher has a fetch method and nothing
+	// else, which the platform's own wrappers are content with and user code
+	// is not. A worker can forge the header: it explains, it never authorises.
+	TagRay bool
+	// Wrapped is set for a WrappedBinding.
+	Wrapped *Wrapped
+}
+
+// BindingKind says what a binding gives to the worker.
+type BindingKind int
+
+// The kinds of bindings.
+const (
+	TextBinding BindingKind = iota + 1
+	JSONBinding
+	DataBinding
+	WasmBinding
+	FetcherBinding
+	WrappedBinding
+)
+
+// Wrapped describes a binding whose object is made by a module of the runtime.
+type Wrapped struct {
+	// Module is the module, for instance "cloudflare-internal:d1-api".
+	Module string
+	// Entrypoint is the export that makes the object; empty means the default
+	// export.
+	Entrypoint string
+	// Inner is the env that the module gets.
+	Inner []Binding
+}
+
+// LogLine is one thing that a worker said or that was said about it.
+type LogLine struct {
+	Time time.Time
+	// Level is "debug", "log", "info", "warn" or "error".
+	Level string
+	// Ray is the id of the request during which it happened; empty when there
+	// was none or it is not known.
+	Ray string
+	// Message is bounded by supervise.MaxLine.
+	Message string
+	// Stack is set for an Exception: the frames, one a line, without the
+	// message.
+	Stack string
+	Kind  LogKind
+}
+
+// LogKind says where a LogLine comes from.
+type LogKind int
+
+// The kinds of log lines.
+const (
+	// Console is the worker's own output.
+	Console LogKind = iota + 1
+	// Exception is an exception that the worker did not catch.
+	Exception
+	// Runtime is said by workerd itself.
+	Runtime
+)
+
+// StartError says that a worker cannot be started and that its script, or what
+// was declared with it, is at fault: the same upload will always fail. Any other
+// error of [Launcher.Start] is the platform's trouble and may pass.
+type StartError struct {
+	// Text is what the runtime said, ready to be shown to the one who deploys:
+	// the message and, below it, the stack as "  at index.js:1:7" lines.
+	Text string
+	// Message is Text without the stack.
+	Message string
+	// Stack is the stack of Text, one frame a line; empty when there is none.
+	Stack string
+}
+
+func (e *StartError) Error() string { return e.Text }
