@@ -1,0 +1,62 @@
+package telemetry
+
+import "time"
+
+// Kinds of events.
+const (
+	KindAccess    = "access"    // one request the edge answered
+	KindConsole   = "console"   // console.* in a worker
+	KindException = "exception" // an exception no handler caught
+	KindRuntime   = "runtime"   // a line of the JavaScript runtime itself
+	KindPlatform  = "platform"  // a line of the platform
+)
+
+// Levels of events, from least to most severe.
+const (
+	LevelDebug = "debug"
+	LevelInfo  = "info"
+	LevelWarn  = "warn"
+	LevelError = "error"
+)
+
+// Bounds of one event, in bytes; what is longer is cut at a rune's boundary.
+const (
+	maxText  = 32 << 10 // Message and Stack, each
+	maxField = 4 << 10  // every other string
+)
+
+// Event is one line of the log. Empty fields are left out on disk.
+type Event struct {
+	Time    time.Time `json:"time"`
+	Kind    string    `json:"kind"`
+	Level   string    `json:"level,omitempty"`
+	Ray     string    `json:"ray,omitempty"`
+	Account string    `json:"account,omitempty"`
+	Script  string    `json:"script,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Stack   string    `json:"stack,omitempty"`
+
+	// The rest belongs to access events.
+	Method     string `json:"method,omitempty"`
+	Host       string `json:"host,omitempty"`
+	Path       string `json:"path,omitempty"`
+	Status     int    `json:"status,omitempty"`
+	DurationUS int64  `json:"duration_us,omitempty"` // microseconds until the last byte was written
+	BytesOut   int64  `json:"bytes_out,omitempty"`   // body bytes
+	ClientIP   string `json:"client_ip,omitempty"`
+}
+
+// severity orders levels; the console's "log" counts as info, an unknown level too.
+func severity(level string) int {
+	switch level {
+	case LevelDebug, "trace":
+		return 0
+	case LevelWarn, "warning":
+		return 2
+	case LevelError, "fatal":
+		return 3
+	default:
+		return 1
+	}
+}
