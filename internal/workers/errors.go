@@ -1,0 +1,80 @@
+package workers
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Codes of the v4 API that wrangler and the other clients branch on.
+const (
+	CodeInvalidRequest      = 10001  // the request is not understood
+	CodeNotFound            = 10007  // no such script
+	CodeInvalidName         = 10016  // a script name that is not allowed
+	CodeInvalidScript       = 10021  // the script, its metadata or a binding is refused, or it failed to start
+	CodeTooLarge            = 10027  // the script is too large
+	CodeInternal            = 10013  // the platform failed
+	CodeInheritNoSource     = 10057  // an inherit binding without a predecessor
+	CodeSecretNotFound      = 10056  // no such secret
+	CodeInvalidBinding      = 10066  // a secret's name or value is refused
+	CodeSettingsNotDeployed = 10214  // the settings of the latest version are not deployed
+	CodeVersionNotDeployed  = 10215  // the latest version is not deployed
+	CodeSecretsChanged      = 10220  // the secrets changed since the version to roll back to
+	CodeVersionNotFound     = 10221  // no such version
+	CodeNoVersions          = 10222  // the script has no version
+	CodeDeploymentNotFound  = 10223  // no such deployment
+	CodeInvalidDeployment   = 10224  // the deployment is refused
+	CodeUploadTicket        = 10225  // an asset upload token is missing, wrong or expired
+	CodeInvalidAsset        = 10226  // an asset or manifest is refused
+	CodeBusy                = 10227  // no process can be started now
+	CodeCrashed             = 10228  // the worker's process keeps ending
+	CodeNotOffered          = 100327 // this release does not offer that
+)
+
+// ErrNoRoute says that no version answers on a hostname. It is not an *Error:
+// it is an ordinary outcome of [Service.Lookup].
+var ErrNoRoute = errors.New("workers: no worker answers on this host")
+
+// ErrClosed says that the service is closing and starts nothing any more.
+var ErrClosed = errors.New("workers: the service is closed")
+
+// Error is an error that the API may show: Code, Status and Message are
+// public, Err is the private cause and goes to the log only.
+type Error struct {
+	Code    int    // v4 code, see the constants
+	Status  int    // HTTP status that goes with it
+	Message string // what went wrong and what to do; nothing secret
+	Err     error  // private cause, may be nil
+}
+
+// Error returns the public message with its code and the private cause.
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s [code: %d]: %v", e.Message, e.Code, e.Err)
+	}
+	return fmt.Sprintf("%s [code: %d]", e.Message, e.Code)
+}
+
+// Unwrap returns the private cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// fail makes an *Error without a cause.
+func fail(code, status int, format string, args ...any) *Error {
+	return &Error{Code: code, Status: status, Message: fmt.Sprintf(format, args...)}
+}
+
+// internal wraps an unexpected failure: its text stays private.
+func internal(op string, err error) error {
+	var public *Error
+	if errors.As(err, &public) {
+		return public
+	}
+	return &Error{Code: CodeInternal, Status: 500, Message: "The platform failed while it tried to " + op + ". Try again; the platform's log has the cause.", Err: err}
+}
+
+func notFound(script string) *Error {
+	return fail(CodeNotFound, 404, "This Worker does not exist on your account: %s.", script)
+}
+
+func invalidScript(format string, args ...any) *Error {
+	return fail(CodeInvalidScript, 400, format, args...)
+}

@@ -1,0 +1,125 @@
+package workers
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/assets"
+	"github.com/selvage-dev/selvage/internal/store"
+	"github.com/selvage-dev/selvage/internal/upstream"
+	"github.com/selvage-dev/selvage/internal/workers/workerd"
+)
+
+// Doors opens the sockets through which a process reaches its bindings and the
+// outside: egress.sock always, assets.sock when there is a Site. They listen in
+// dir before Open returns and are closed and removed by the Closer.
+type Doors interface {
+	Open(ctx context.Context, dir string, s DoorSpec) (io.Closer, error)
+}
+
+// DoorSpec says for whom doors are opened.
+type DoorSpec struct {
+	Account string
+	Script  string
+	Version string
+	Site    *assets.Site // nil: no assets
+	Egress  EgressPolicy
+}
+
+// Runtime starts processes. See [Workerd].
+type Runtime interface {
+	// Start returns when the process answers. An error that is a
+	// *workerd.StartError is the script's fault.
+	Start(ctx context.Context, dir string, w *workerd.Worker, onLog func(workerd.LogLine)) (Process, error)
+}
+
+// Process is a running worker.
+type Process interface {
+	Upstream() *upstream.Pool
+	Pid() int
+	// Done is closed when the process has ended, for whatever reason.
+	Done() <-chan struct{}
+	// Err says why it ended, nil when it was asked to.
+	Err() error
+	// Stop ends the process: kindly first, by force when ctx is done.
+	Stop(ctx context.Context) error
+	Handlers() []string
+	StartupTime() time.Duration
+	Usage() (rssBytes int64, cpu time.Duration, err error)
+}
+
+// Workerd makes a Runtime of a launcher.
+func Workerd(l *workerd.Launcher) Runtime { return launcher{l} }
+
+type launcher struct{ l *workerd.Launcher }
+
+func (l launcher) Start(ctx context.Context, dir string, w *workerd.Worker, onLog func(workerd.LogLine)) (Process, error) {
+	p, err := l.l.Start(ctx, dir, w, onLog)
+	if err != nil {
+		return nil, err // a nil *workerd.Process must not become a non-nil Process
+	}
+	return p, nil
+}
+
+// Ticket is what an upload token says; it has the shape of the accounts
+// service's ticket so that the server can convert one into the other.
+type Ticket struct {
+	Account string
+	Object  string
+	Action  string
+	Expires time.Time
+	Extra   map[string]any
+}
+
+// Actions of the tickets that this service issues.
+const (
+	ActionAssetUpload   = "assets.upload"
+	ActionAssetComplete = "assets.complete"
+)
+
+// Options configures [New]. Zero values take the defaults that are named.
+type Options struct {
+	Store   *store.Store
+	Runtime Runtime
+	Doors   Doors
+	Log     *slog.Logger
+	// RunDir is the folder in which each process has its own; keep its path
+	// short, unix sockets live below it.
+	RunDir string
+	// Domain is the platform's domain: workers are at <worker>.<subdomain>.workers.<Domain>.
+	Domain string
+	// AccountBySubdomain and Subdomain map between an account and its subdomain.
+	AccountBySubdomain func(subdomain string) (account string, ok bool)
+	Subdomain          func(account string) string
+
+	IssueTicket  func(Ticket) string
+	VerifyTicket func(token, action string) (Ticket, error)
+
+	// OnLog gets each line that a process writes. It must not block.
+	OnLog func(account, script, version string, line workerd.LogLine)
+
+	// Files gives the contents of assets; nil serves blobs without precompressed variants.
+	Files assets.Files
+	// SingleAssetUploads asks wrangler to upload each asset in a request of its own.
+	SingleAssetUploads bool
+
+	IdleTimeout  time.Duration // a process without requests stops; 10 minutes
+	DrainTimeout time.Duration // bound for requests in flight on a replaced process; 5 minutes
+	StopTimeout  time.Duration // bound for a process to end by itself once asked; 5 seconds
+	StartTimeout time.Duration // bound for a process to answer; 10 seconds
+	MaxProcesses int           // 200; the least recently used idle one makes room
+	MaxStarts    int           // processes starting at the same time; the number of CPUs, at least 2
+	MaxHosts     int           // hostnames in the cache; 8192
+
+	MaxScriptSize   int64         // bytes of all modules of a version; 64 MiB
+	MaxModules      int           // 1000
+	MaxBindings     int           // 1000
+	MaxBindingSize  int64         // bytes of one text or JSON binding or secret; 1 MiB
+	MaxAssets       int           // files in a manifest; 100000
+	MaxAssetSize    int64         // bytes of one asset; 25 MiB
+	SessionLifetime time.Duration // of an asset upload session; 1 hour
+	RetryWindow     time.Duration // an identical upload within it is a retry; 10 minutes
+	BlobGrace       time.Duration // an unreferenced blob is kept that long; 24 hours
+}
