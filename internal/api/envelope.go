@@ -1,0 +1,58 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// envelope is the body of every v4 answer.
+type envelope struct {
+	Success    bool        `json:"success"`
+	Result     any         `json:"result"`
+	Errors     []message   `json:"errors"`
+	Messages   []message   `json:"messages"`
+	ResultInfo *resultInfo `json:"result_info,omitempty"`
+}
+
+// message is one entry of errors or messages.
+type message struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// paged is the result of a handler whose answer is one page of a list.
+type paged struct {
+	Items any
+	Info  resultInfo
+}
+
+// stream is the result of a handler that writes its answer itself. The access log and the metrics
+// see it like any other.
+type stream func(w http.ResponseWriter) error
+
+// writeResult writes a success.
+func writeResult(w http.ResponseWriter, result any) error {
+	e := envelope{Success: true, Result: result, Errors: []message{}, Messages: []message{}}
+	if p, ok := result.(paged); ok {
+		e.Result, e.ResultInfo = p.Items, &p.Info
+	}
+	return writeJSON(w, http.StatusOK, e)
+}
+
+// writeFault writes an error.
+func writeFault(w http.ResponseWriter, f fault) error {
+	return writeJSON(w, f.Status, envelope{Errors: []message{{Code: f.Code, Message: f.Message}}, Messages: []message{}})
+}
+
+func writeJSON(w http.ResponseWriter, status int, e envelope) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, err = w.Write(body)
+	return err
+}
