@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/selvage-dev/selvage/internal/sqlite"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS //nolint:gochecknoglobals // go:embed needs a package variable; nothing writes it
+
+// applicationID is PRAGMA application_id of our databases: "slvg".
+const applicationID = 0x736c7667
+
+// NewerError says that a newer release has used the data directory. Nothing in
+// it was changed.
+type NewerError struct {
+	Dir  string
+	Have int // the version on disk
+	Know int // the newest version this release knows
+}
+
+// Error says what to do.
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("data directory %s has format %d, but this release knows formats up to %d only: start it with the newer release that wrote it",
+		e.Dir, e.Have, e.Know)
+}
+
+// migration takes the database from version number-1 to number.
+type migration struct {
+	number int
+	name   string
+	sql    string
+}
+
+// migrations reads NNNN_name.sql files, which must be numbered 1, 2, 3, …
+func migrations(files fs.FS, dir string) ([]migration, error) {
+	entries, err := fs.ReadDir(files, dir) // sorted by name
+	if err != nil {
+		return nil, fmt.Errorf("store: list migrations: %w", err)
+	}
+	var list []migration
+	for i, e := range entries {
+		prefix, _, _ := strings.Cut(e.Name(), "_")
+		n, err := strconv.Atoi(prefix)
+		if err != nil || n != i+1 {
+			return nil, fmt.Errorf("store: migration %s: its number should be %04d", e.Name(), i+1)
+		}
+		text, err := fs.ReadFile(files, dir+"/"+e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("store: read migration: %w", err)
+		}
+		list = append(list, migration{number: n, name: e.Name(), sql: string(text)})
+	}
+	return list, nil
+}
+
+// checkVersion refuses a database that is not ours or is newer than know,
+// without changing it.
+func checkVersion(ctx context.Context, path string, know int) (err error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) || (err == nil && info.Size() == 0) {
+		return nil // made by Open; empty if it was interrupted there
+	}
+	if err != nil {
+		return fmt.Errorf("store: look at the database: %w", err)
+	}
+	db, err := sqlite.OpenReadOnly(path)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	have, app, err := readVersion(ctx, db)
+	if err != nil {
+		return fmt.Errorf("store: read the version of %s: %w", path, err)
+	}
+	if app != applicationID && (app != 0 || have != 0) {
+		return fmt.Errorf("store: %s is not a selvage database (application id %#x): choose another data directory", path, app)
+	}
+	if have > know {
+		return &NewerError{Dir: strings.TrimSuffix(path, string(os.PathSeparator)+databaseName), Have: have, Know: know}
+	}
+	return nil
+}
+
+func readVersion(ctx context.Context, db *sql.DB) (version, app int, err error) {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, 0, err
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app); err != nil {
+		return 0, 0, err
+	}
+	return version, app, nil
+}
+
+// migrate brings the database to the newest version, all steps in one
+// transaction: it is at the old version or at the new one, never between.
+func migrate(ctx context.Context, db *sqlite.DB, list []migration) error {
+	have, _, err := readVersion(ctx, db.Read())
+	if err != nil {
+		return fmt.Errorf("store: read the database's version: %w", err)
+	}
+	if have >= len(list) {
+		return nil
+	}
+	return db.Write(ctx, func(tx *sql.Tx) error {
+		for _, m := range list[have:] {
+			if _, err := tx.ExecContext(ctx, m.sql); err != nil {
+				return fmt.Errorf("store: migration %s: %w", m.name, err)
+			}
+		}
+		// Pragmas take no parameters; the number is ours.
+		_, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(len(list)))
+		return err
+	})
+}
