@@ -1,0 +1,69 @@
+// Command bench measures selvage and its peers side by side in one run and
+// prints ratios: machines are noisy and shared, so an absolute number says
+// little and a number without its neighbour nothing.
+//
+// Every comparison alternates between the contenders for several rounds and
+// reports the median. Load goes to loopback only and every run is bounded. The
+// report goes to bench/reports/ as Markdown and JSON.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// suite is one group of measurements.
+type suite struct {
+	name string
+	run  func(ctx context.Context, b *bench) error
+}
+
+func suites() []suite {
+	return []suite{
+		{"hello", hello},
+		{"assets", staticAssets},
+		{"coldstart", coldStart},
+		{"deploy", deployShare},
+		{"idle", idleMemory},
+		{"scale", scale},
+	}
+}
+
+func main() {
+	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, idle, scale")
+	rounds := flag.Int("rounds", 5, "rounds of every comparison")
+	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
+	reports := flag.String("reports", "bench/reports", "folder for the report")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *only, *rounds, *seconds, *reports); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string, rounds int, seconds time.Duration, reports string) error {
+	b, err := newBench(rounds, seconds)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	for _, s := range suites() {
+		if only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
+			continue
+		}
+		fmt.Printf("\n== %s\n", s.name)
+		if err := s.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return b.report.write(reports)
+}

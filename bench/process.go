@@ -1,0 +1,301 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/selvage-dev/selvage/client"
+)
+
+// bench holds the tools found on this machine and the report.
+type bench struct {
+	rounds  int
+	seconds time.Duration
+	dir     string // temporary, removed at the end
+	tools   map[string]string
+	report  report
+}
+
+func newBench(rounds int, seconds time.Duration) (*bench, error) {
+	dir, err := os.MkdirTemp("", "selvage-bench-")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{rounds: rounds, seconds: seconds, dir: dir, tools: map[string]string{}}
+	b.report = report{Time: time.Now().UTC(), CPU: cpuModel(), Cores: runtime.NumCPU()}
+	for name, hint := range map[string]string{
+		"wrk": "apt-get install wrk", "nginx": "apt-get install nginx-light", "caddy": "apt-get install caddy",
+	} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			if path, err = exec.LookPath("/usr/sbin/" + name); err != nil {
+				return nil, fmt.Errorf("%s is not installed; %s (make bench does it where it may)", name, hint)
+			}
+		}
+		b.tools[name] = path
+	}
+	for name, pattern := range map[string]string{
+		"selvage": "bin/selvage",
+		"node":    "tools/node_modules/node-" + runtime.GOOS + "-*/bin/node",
+		"workerd": "tools/node_modules/@cloudflare/workerd-*/bin/workerd",
+	} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			return nil, fmt.Errorf("%s is missing; run \"make build\" at the top of the repository", pattern)
+		}
+		if b.tools[name], err = filepath.Abs(found[0]); err != nil {
+			return nil, err
+		}
+	}
+	version, err := exec.Command(b.tools["selvage"], "version").Output()
+	b.report.Version = strings.TrimSpace(strings.SplitN(string(version), "\n", 2)[0])
+	return b, err
+}
+
+func (b *bench) close() { os.RemoveAll(b.dir) }
+
+// process is a contender or a helper of one.
+type process struct{ cmd *exec.Cmd }
+
+func (b *bench) start(env []string, dir, tool string, args ...string) (*process, error) {
+	cmd := exec.Command(b.tools[tool], args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	log, err := os.OpenFile(filepath.Join(b.dir, tool+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	return &process{cmd}, cmd.Start()
+}
+
+func (p *process) stop() {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	done := time.AfterFunc(10*time.Second, func() { p.cmd.Process.Kill() })
+	defer done.Stop()
+	p.cmd.Wait()
+}
+
+// platform is one running selvage.
+type platform struct {
+	*process
+	data          string
+	EdgeURL       string `json:"edge_url"`
+	APIURL        string `json:"api_url"`
+	AccountID     string `json:"account_id"`
+	Token         string `json:"token"`
+	WorkersDomain string `json:"workers_domain"`
+	PID           int    `json:"pid"`
+	client        *client.Client
+	startup       time.Duration // from exec to ready
+}
+
+// platform starts selvage on free ports; an empty data makes a fresh folder.
+func (b *bench) platform(data string, env ...string) (*platform, error) {
+	if data == "" {
+		var err error
+		if data, err = os.MkdirTemp(b.dir, "data-"); err != nil {
+			return nil, err
+		}
+	}
+	p := &platform{data: data}
+	cmd := exec.Command(b.tools["selvage"], "up", "--json", "--data", data, "--port", "0", "--api-port", "0")
+	cmd.Env = append(os.Environ(), env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.process = &process{cmd}
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		p.stop()
+		return nil, fmt.Errorf("selvage up: %w: %s", err, stderr.Bytes())
+	}
+	p.startup = time.Since(began)
+	go io.Copy(io.Discard, out)
+	if err := json.Unmarshal(line, p); err != nil {
+		return nil, err
+	}
+	p.client, err = client.New(p.APIURL, p.Token, p.AccountID)
+	return p, err
+}
+
+func (p *platform) host(worker string) string { return worker + "." + p.WorkersDomain }
+
+const helloScript = `export default { fetch() { return new Response("hello") } }`
+
+// deploy makes one module the live version of a worker.
+func (p *platform) deploy(ctx context.Context, name, source string) error {
+	_, err := p.client.DeployScript(ctx, name, client.Upload{
+		MainModule:        "index.js",
+		Modules:           []client.Module{{Name: "index.js", Type: client.ESModule, Body: []byte(source)}},
+		CompatibilityDate: "2026-09-01",
+	})
+	return err
+}
+
+// get makes one request on a connection of its own and returns how long the
+// answer took.
+func get(ctx context.Context, url, host string) (time.Duration, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Host = host
+	tr := &http.Transport{DisableKeepAlives: true}
+	began := time.Now()
+	res, err := tr.RoundTrip(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		return 0, err
+	}
+	if res.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("%s (%s) answered %s", url, host, res.Status)
+	}
+	return time.Since(began), nil
+}
+
+// metric is the sum of a metric's samples over all labels.
+func (p *platform) metric(ctx context.Context, name string) (float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.APIURL+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Authorization", "Bearer "+p.Token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	sum, found := 0.0, false
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		rest, ok := strings.CutPrefix(lines.Text(), name)
+		if !ok || rest == "" || (rest[0] != ' ' && rest[0] != '{') {
+			continue
+		}
+		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+		if err != nil {
+			return 0, err
+		}
+		sum, found = sum+v, true
+	}
+	if !found {
+		return 0, fmt.Errorf("/metrics has no %s", name)
+	}
+	return sum, nil
+}
+
+// load is what wrk measured.
+type load struct{ perSecond, p99 float64 } // requests/s; milliseconds
+
+var (
+	wrkRate = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
+	wrkP99  = regexp.MustCompile(`99%\s+([0-9.]+)(us|ms|s)`)
+	wrkBad  = regexp.MustCompile(`(?m)^\s*(Non-2xx.*|Socket errors.*)$`)
+)
+
+// wrk loads a URL on loopback for b.seconds with 32 connections.
+func (b *bench) wrk(ctx context.Context, url, host string) (load, error) {
+	args := []string{"-t1", "-c32", "-d" + b.seconds.String(), "--latency"}
+	if host != "" {
+		args = append(args, "-H", "Host: "+host)
+	}
+	out, err := exec.CommandContext(ctx, b.tools["wrk"], append(args, url)...).CombinedOutput()
+	if err != nil {
+		return load{}, fmt.Errorf("wrk %s: %w: %s", url, err, out)
+	}
+	if bad := wrkBad.Find(out); bad != nil {
+		return load{}, fmt.Errorf("wrk %s: %s", url, bad)
+	}
+	rate, p99 := wrkRate.FindSubmatch(out), wrkP99.FindSubmatch(out)
+	if rate == nil || p99 == nil {
+		return load{}, fmt.Errorf("wrk said: %s", out)
+	}
+	var l load
+	if l.perSecond, err = strconv.ParseFloat(string(rate[1]), 64); err != nil {
+		return load{}, err
+	}
+	if l.p99, err = strconv.ParseFloat(string(p99[1]), 64); err != nil {
+		return load{}, err
+	}
+	l.p99 *= map[string]float64{"us": 0.001, "ms": 1, "s": 1000}[string(p99[2])]
+	return l, nil
+}
+
+// cpu is the processor time a process has used (proc(5), stat fields 14, 15).
+func cpu(pid int) (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	var ticks int64
+	for _, s := range f[11:13] {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
+}
+
+// resident is a process's resident memory in MB.
+func resident(pid int) (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, err
+	}
+	pages, err := strconv.ParseFloat(strings.Fields(string(b))[1], 64)
+	return pages * float64(os.Getpagesize()) / 1e6, err
+}
+
+// freePort is a TCP port on loopback that nothing listens on.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// answering waits until a URL answers 200.
+func answering(ctx context.Context, url, host string) error {
+	var err error
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if _, err = get(ctx, url, host); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return errors.Join(errors.New("a peer did not start"), err)
+}
