@@ -97,6 +97,10 @@ func appendEscaped(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	start := 0
 	for i := 0; i < len(s); {
+		if i+8 <= len(s) && plain8(s[i:i+8]) {
+			i += 8
+			continue
+		}
 		ch := s[i]
 		if ch < utf8.RuneSelf {
 			if ch >= 0x20 && ch != '"' && ch != '\\' && ch != 0x7f {
@@ -136,4 +140,20 @@ func appendEscaped(b []byte, s string) []byte {
 		start = i
 	}
 	return append(b, s[start:]...)
+}
+
+// plain8 reports whether none of the eight bytes needs a closer look. It tests
+// them at once: a byte below 0x20, equal to '"' or '\\', 0x7f or above sets its
+// top bit in one of the terms. A borrow may refuse eight plain bytes, never the
+// opposite.
+func plain8(s string) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	_ = s[7]
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	control := x - ones*0x20
+	quote := (x ^ ones*'"') - ones
+	backslash := (x ^ ones*'\\') - ones
+	del := x + ones
+	return (x|control|quote|backslash|del)&tops == 0
 }
