@@ -23,10 +23,11 @@ import (
 
 // part is one "go test" run. It fails unless at least min tests passed.
 type part struct {
-	name string
-	min  int
-	args []string
-	env  []string
+	name   string
+	min    int
+	args   []string
+	env    []string
+	report string // where to write what the tests logged, if anywhere
 }
 
 // allowedSkips are the tests that may be skipped on some hosts, with the
@@ -64,9 +65,10 @@ func main() {
 func parts(full bool) []part {
 	e2e := part{name: "end to end", min: 15, args: []string{"-count=1", "-timeout=20m", "./test/e2e/..."}}
 	if full {
-		e2e.args = []string{"-count=1", "-timeout=80m", "-run", "Crash|Hammer|Killed", "./test/e2e/..."}
+		e2e.args = []string{"-count=1", "-timeout=80m", "-v", "-run", "Crash|Hammer|Killed", "./test/e2e/..."}
 		e2e.env = []string{"SELVAGE_TEST_FULL=1"}
 		e2e.min = 3
+		e2e.report = "bench/reports/crash.md"
 		return []part{e2e}
 	}
 	return []part{
@@ -124,17 +126,32 @@ func run(ctx context.Context, p part) (counts, error) {
 	if err := cmd.Start(); err != nil {
 		return counts{}, err
 	}
-	c, perr := tally(out, os.Stdout)
+	var log strings.Builder
+	c, perr := tally(out, os.Stdout, &log)
 	if err := cmd.Wait(); err != nil {
 		return c, errors.Join(fmt.Errorf("go test: %w", err), perr)
+	}
+	if p.report != "" && perr == nil {
+		perr = writeReport(p.report, log.String())
 	}
 	return c, perr
 }
 
+// writeReport keeps what the long tests logged, for the repository.
+func writeReport(name, log string) error {
+	version, err := exec.Command("bin/selvage", "version").Output()
+	if err != nil {
+		return fmt.Errorf("selvage version: %w", err)
+	}
+	first, _, _ := strings.Cut(string(version), "\n")
+	text := fmt.Sprintf("# Long counts\n\n%s, %s. Every line is a test that passed, with what it logged; `make crash` writes this file.\n\n%s", time.Now().UTC().Format(time.DateOnly), first, log)
+	return os.WriteFile(name, []byte(text), 0o644)
+}
+
 // tally reads the events of one "go test -json", counts the tests (not their
 // subtests' parents twice: every named test counts once) and copies the output
-// of failed ones to w.
-func tally(r io.Reader, w io.Writer) (counts, error) {
+// of failed ones to w. What passing tests logged goes to log.
+func tally(r io.Reader, w io.Writer, log *strings.Builder) (counts, error) {
 	var c counts
 	var problems []error
 	held := map[string]*strings.Builder{}
@@ -159,10 +176,11 @@ func tally(r io.Reader, w io.Writer) (counts, error) {
 				fmt.Fprint(w, e.Output)
 			}
 		case "pass":
-			delete(held, key)
 			if e.Test != "" {
 				c.passed++
+				logged(log, e, held[key])
 			}
+			delete(held, key)
 		case "skip":
 			if e.Test != "" {
 				c.skipped++
@@ -183,6 +201,22 @@ func tally(r io.Reader, w io.Writer) (counts, error) {
 		}
 	}
 	return c, errors.Join(append(problems, lines.Err())...)
+}
+
+var logLine = regexp.MustCompile(`(?m)^\s+\w+_test\.go:\d+: (.*)$`)
+
+// logged adds a line for a test that logged something.
+func logged(log *strings.Builder, e event, output *strings.Builder) {
+	if output == nil {
+		return
+	}
+	var said []string
+	for _, m := range logLine.FindAllStringSubmatch(output.String(), -1) {
+		said = append(said, m[1])
+	}
+	if len(said) > 0 {
+		fmt.Fprintf(log, "- `%s` (%.0f s): %s\n", e.Test, e.Elapsed, strings.Join(said, "; "))
+	}
 }
 
 func checkSkip(e event, output *strings.Builder) error {

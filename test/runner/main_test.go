@@ -18,7 +18,7 @@ func TestTally(t *testing.T) {
 		{"a skip nobody allowed", `{"Action":"output","Package":"p","Test":"TestA","Output":"no docker"}` + "\n" + `{"Action":"skip","Package":"p","Test":"TestA"}`, counts{skipped: 1}, "not on the list"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := tally(strings.NewReader(c.in), io.Discard)
+			got, err := tally(strings.NewReader(c.in), io.Discard, &strings.Builder{})
 			if got != c.want {
 				t.Errorf("counts = %+v, want %+v", got, c.want)
 			}
@@ -36,5 +36,16 @@ func TestEveryPartHasAFloor(t *testing.T) {
 				t.Errorf("part %q passes when nothing ran", p.name)
 			}
 		}
+	}
+}
+
+func TestWhatPassingTestsLogIsKept(t *testing.T) {
+	in := `{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:12: 40 rounds, 0 lost\n"}` + "\n" + `{"Action":"pass","Package":"p","Test":"TestA","Elapsed":2}`
+	var log strings.Builder
+	if _, err := tally(strings.NewReader(in), io.Discard, &log); err != nil {
+		t.Fatal(err)
+	}
+	if want := "- `TestA` (2 s): 40 rounds, 0 lost\n"; log.String() != want {
+		t.Errorf("log = %q, want %q", log.String(), want)
 	}
 }
