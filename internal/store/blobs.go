@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -68,8 +69,8 @@ func (b *Blobs) Put(ctx context.Context, r io.Reader, max int64) (id string, siz
 		return "", 0, fmt.Errorf("store: put blob: %w", err)
 	}
 	hash := sha256.New()
-	limited := io.LimitReader(&contextReader{ctx: ctx, r: r}, max+1)
-	// A buffer of ours: io.Copy would let the file read by itself, past the hash.
+	// One byte more than allowed, to tell "too large" from "just fits".
+	limited := io.LimitReader(&contextReader{ctx: ctx, r: r}, min(max, math.MaxInt64-1)+1)
 	size, err = io.CopyBuffer(io.MultiWriter(hash, b.fs.Writer(f)), limited, make([]byte, copyBufferLen))
 	if err == nil && size > max {
 		err = fmt.Errorf("%w: more than %d bytes", ErrTooLarge, max)
