@@ -1,0 +1,48 @@
+package bindings
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// kind is what an outbound request is, as a metric label.
+type kind string
+
+const (
+	kindFetch     kind = "fetch"
+	kindWebSocket kind = "websocket"
+	kindConnect   kind = "connect"
+	kindLocal     kind = "local"
+)
+
+type metrics struct {
+	egress   *prometheus.CounterVec
+	inFlight prometheus.Gauge
+	assets   *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		egress: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "selvage_egress_requests_total",
+			Help: "Outbound requests of workers that have ended, by kind and outcome.",
+		}, []string{"kind", "outcome"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "selvage_egress_in_flight",
+			Help: "Outbound requests and tunnels of workers that are open now.",
+		}),
+		assets: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "selvage_assets_binding_requests_total",
+			Help: "Requests of workers to their assets binding, by class of the status code.",
+		}, []string{"class"}),
+	}
+}
+
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	m.egress.Describe(ch)
+	m.inFlight.Describe(ch)
+	m.assets.Describe(ch)
+}
+
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	m.egress.Collect(ch)
+	m.inFlight.Collect(ch)
+	m.assets.Collect(ch)
+}
