@@ -1,0 +1,126 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Config is the effective configuration of a platform.
+type Config struct {
+	Data      string // data directory, absolute
+	Host      string // address the edge binds
+	Port      int    // 0: any free port
+	Domain    string
+	Subdomain string // only for the first start
+	Workerd   string // path; empty: the embedded or development one
+
+	InsecureHTTP   bool // the API may listen off loopback without TLS
+	IdleStop       time.Duration
+	MaxProcesses   int
+	DrainTimeout   time.Duration
+	TrustedProxies []netip.Prefix
+	EgressAllow    []EgressRule
+
+	API    API
+	Log    Log
+	Limits Limits
+}
+
+// API is the listener wrangler and the CLI talk to.
+type API struct {
+	Host        string // empty: Config.Host
+	Port        int    // 0: any free port
+	TLSCert     string // PEM file; both or none
+	TLSKey      string
+	MetricsOpen bool // /metrics without a token
+}
+
+// Log is the process logger and the event log.
+type Log struct {
+	Level   string // debug, info, warn, error
+	Format  string // auto, text, json
+	MaxSize Size
+	MaxAge  time.Duration
+}
+
+// Limits bound what comes from outside. Zero means no limit where the option
+// says so.
+type Limits struct {
+	HeaderSize    Size          // request line and header fields
+	BodySize      Size          // request body; 0: unlimited
+	Connections   int           // open at the edge
+	HeaderTimeout time.Duration // for a whole request head
+	IdleTimeout   time.Duration // between requests of a connection
+	StallTimeout  time.Duration // without a byte of a body in either direction
+	StartTimeout  time.Duration // for a worker's process to answer
+	ScriptSize    Size          // all modules of a version
+	AssetCount    int           // files of a version
+	AssetSize     Size          // one file
+}
+
+// EgressRule lets every worker reach a network that is refused by default.
+// Both ports are 0 for all ports.
+type EgressRule struct {
+	Prefix   netip.Prefix
+	FromPort uint16
+	ToPort   uint16
+}
+
+// Default returns the configuration of an operator who set nothing. getenv
+// finds the conventional place of the data directory.
+func Default(getenv func(string) string) *Config {
+	return &Config{
+		Data:         defaultData(runtime.GOOS, os.Geteuid(), getenv),
+		Host:         "127.0.0.1",
+		Port:         8787,
+		Domain:       "selvage.localhost",
+		IdleStop:     10 * time.Minute,
+		MaxProcesses: 200,
+		DrainTimeout: 30 * time.Second,
+		API:          API{Port: 8788},
+		Log:          Log{Level: "info", Format: "auto", MaxSize: 512 << 20, MaxAge: 7 * 24 * time.Hour},
+		Limits: Limits{
+			HeaderSize:    64 << 10,
+			BodySize:      100 << 20,
+			Connections:   10_000,
+			HeaderTimeout: 10 * time.Second,
+			IdleTimeout:   2 * time.Minute,
+			StallTimeout:  time.Minute,
+			StartTimeout:  10 * time.Second,
+			ScriptSize:    64 << 20,
+			AssetCount:    100_000,
+			AssetSize:     25 << 20,
+		},
+	}
+}
+
+// APIHost is the address the API binds.
+func (c *Config) APIHost() string {
+	if c.API.Host != "" {
+		return c.API.Host
+	}
+	return c.Host
+}
+
+// defaultData is the platform's convention: /var/lib for root (File System
+// Hierarchy Standard), the user's data home otherwise (XDG Base Directory
+// Specification), Application Support on macOS. Empty when there is none.
+func defaultData(goos string, uid int, getenv func(string) string) string {
+	home := getenv("HOME")
+	switch {
+	case goos == "darwin" && home != "":
+		return filepath.Join(home, "Library", "Application Support", "selvage")
+	case uid == 0:
+		return "/var/lib/selvage"
+	}
+	if xdg := getenv("XDG_DATA_HOME"); filepath.IsAbs(xdg) {
+		return filepath.Join(xdg, "selvage")
+	}
+	if home != "" {
+		return filepath.Join(home, ".local", "share", "selvage")
+	}
+	return ""
+}

@@ -1,0 +1,188 @@
+package config
+
+import (
+	"strings"
+)
+
+// Option is one thing an operator may set.
+type Option struct {
+	Key    string // as in the file, dotted
+	Doc    string // whole sentences
+	Want   string // what is valid, to complete "want …"
+	Reload bool   // SIGHUP applies a change; others need a restart
+
+	value func(*Config) any // pointer to the field
+	check func(*Config) bool
+}
+
+// Env is the variable that sets the option.
+func (o *Option) Env() string {
+	return "SELVAGE_" + strings.ToUpper(strings.ReplaceAll(o.Key, ".", "_"))
+}
+
+// Flag is the flag that sets the option, without dashes before it.
+func (o *Option) Flag() string {
+	return strings.NewReplacer(".", "-", "_", "-").Replace(o.Key)
+}
+
+// Get returns the option's value as text that Set would take.
+func (o *Option) Get(c *Config) string { return format(o.value(c)) }
+
+// Bool reports whether the option is a switch.
+func (o *Option) Bool() bool {
+	_, ok := o.value(&Config{}).(*bool)
+	return ok
+}
+
+// set parses text into c and checks it.
+func (o *Option) set(c *Config, text string) bool {
+	return parse(o.value(c), text) && (o.check == nil || o.check(c))
+}
+
+// Options returns the table, in the order of the example file.
+func Options() []Option {
+	return append(append(platformOptions(), apiOptions()...), limitOptions()...)
+}
+
+func platformOptions() []Option {
+	return []Option{
+		{
+			Key: "data", Doc: "The data directory: state, blobs, keys, logs. Everything worth a backup is in it.", Want: "a path",
+			value: func(c *Config) any { return &c.Data },
+		},
+		{
+			Key: "host", Doc: "The address the edge binds. 0.0.0.0 or :: opens it to the network.", Want: "an IP address, or localhost",
+			value: func(c *Config) any { return &c.Host }, check: func(c *Config) bool { return validHost(c.Host) },
+		},
+		{
+			Key: "port", Doc: "The edge's port, 0 for any free one.", Want: "a port from 0 to 65535",
+			value: func(c *Config) any { return &c.Port }, check: func(c *Config) bool { return between(c.Port, 0, 65535) },
+		},
+		{
+			Key:  "domain",
+			Doc:  "Workers are at <worker>.<subdomain>.workers.<domain>. Names below selvage.localhost resolve to this machine by themselves; for another domain point *.workers.<domain> here.",
+			Want: "a lower-case domain name", value: func(c *Config) any { return &c.Domain }, check: func(c *Config) bool { return validDomain(c.Domain) },
+		},
+		{
+			Key: "subdomain", Doc: "The account's subdomain, taken at the first start only. Empty: one is made up.", Want: "a lower-case label of a domain name",
+			value: func(c *Config) any { return &c.Subdomain }, check: func(c *Config) bool { return c.Subdomain == "" || validLabel(c.Subdomain) },
+		},
+		{
+			Key: "workerd", Doc: "The workerd to run instead of the one inside this binary.", Want: "a path",
+			value: func(c *Config) any { return &c.Workerd },
+		},
+		{
+			Key: "insecure_http", Doc: "Let the API listen off loopback without TLS. Tokens then cross the network in the clear.", Want: "true or false",
+			value: func(c *Config) any { return &c.InsecureHTTP },
+		},
+		{
+			Key: "idle_stop", Doc: "A worker's process without requests stops after this time.", Want: "a duration of 100ms or more, such as 10m", Reload: true,
+			value: func(c *Config) any { return &c.IdleStop }, check: func(c *Config) bool { return c.IdleStop >= minIdleStop },
+		},
+		{
+			Key: "max_processes", Doc: "Worker processes that may run at the same time; the least recently used idle one makes room.", Want: "a number from 1 to 100000", Reload: true,
+			value: func(c *Config) any { return &c.MaxProcesses }, check: func(c *Config) bool { return between(c.MaxProcesses, 1, 100_000) },
+		},
+		{
+			Key: "drain_timeout", Doc: "How long a stop waits for requests in flight.", Want: "a duration from 0s to 1h", Reload: true,
+			value: func(c *Config) any { return &c.DrainTimeout }, check: func(c *Config) bool { return c.DrainTimeout >= 0 && c.DrainTimeout <= maxDrain },
+		},
+		{
+			Key: "trusted_proxies", Doc: "Proxies whose X-Forwarded-* fields are believed.", Want: `networks such as "10.0.0.0/8"`, Reload: true,
+			value: func(c *Config) any { return &c.TrustedProxies },
+		},
+		{
+			Key:  "egress_allow",
+			Doc:  "Private networks that every worker may reach, with ports after a colon where not all. Public addresses need no entry.",
+			Want: `networks such as "10.1.0.0/16", "10.2.3.4/32:5432" or "[fd00::/8]:8000-8100"`, Reload: true,
+			value: func(c *Config) any { return &c.EgressAllow },
+		},
+	}
+}
+
+func apiOptions() []Option {
+	return []Option{
+		{
+			Key: "api.host", Doc: "The address the API binds. Empty: the same as host.", Want: "an IP address, or localhost",
+			value: func(c *Config) any { return &c.API.Host }, check: func(c *Config) bool { return c.API.Host == "" || validHost(c.API.Host) },
+		},
+		{
+			Key: "api.port", Doc: "The API's port, 0 for any free one.", Want: "a port from 0 to 65535",
+			value: func(c *Config) any { return &c.API.Port }, check: func(c *Config) bool { return between(c.API.Port, 0, 65535) },
+		},
+		{
+			Key: "api.tls_cert", Doc: "Certificate chain (PEM) of the API; with it the API speaks HTTPS.", Want: "a path",
+			value: func(c *Config) any { return &c.API.TLSCert },
+		},
+		{
+			Key: "api.tls_key", Doc: "Private key (PEM) of the API's certificate.", Want: "a path",
+			value: func(c *Config) any { return &c.API.TLSKey },
+		},
+		{
+			Key: "api.metrics_open", Doc: "Serve /metrics on the API without a token.", Want: "true or false",
+			value: func(c *Config) any { return &c.API.MetricsOpen },
+		},
+		{
+			Key: "log.level", Doc: "The least severe platform messages to log.", Want: "debug, info, warn or error", Reload: true,
+			value: func(c *Config) any { return &c.Log.Level }, check: func(c *Config) bool { return oneOf(c.Log.Level, "debug", "info", "warn", "error") },
+		},
+		{
+			Key: "log.format", Doc: "The platform's own log on stderr: text, json, or auto (text on a terminal, json otherwise).", Want: "auto, text or json",
+			value: func(c *Config) any { return &c.Log.Format }, check: func(c *Config) bool { return oneOf(c.Log.Format, "auto", "text", "json") },
+		},
+		{
+			Key: "log.max_size", Doc: "Disk that requests, console output and exceptions may take; the oldest go first.", Want: "a size from 1MiB, such as 512MiB", Reload: true,
+			value: func(c *Config) any { return &c.Log.MaxSize }, check: func(c *Config) bool { return c.Log.MaxSize >= 1<<20 },
+		},
+		{
+			Key: "log.max_age", Doc: "How long these are kept.", Want: "a duration of 1h or more, such as 168h", Reload: true,
+			value: func(c *Config) any { return &c.Log.MaxAge }, check: func(c *Config) bool { return c.Log.MaxAge >= minLogAge },
+		},
+	}
+}
+
+func limitOptions() []Option {
+	return []Option{
+		{
+			Key: "limits.header_size", Doc: "Request line and header fields of one request.", Want: "a size from 4KiB to 1MiB", Reload: true,
+			value: func(c *Config) any { return &c.Limits.HeaderSize },
+			check: func(c *Config) bool { return c.Limits.HeaderSize >= 4<<10 && c.Limits.HeaderSize <= 1<<20 },
+		},
+		{
+			Key: "limits.body_size", Doc: "Body of one request; 0 for no limit.", Want: "a size such as 100MiB", Reload: true,
+			value: func(c *Config) any { return &c.Limits.BodySize },
+		},
+		{
+			Key: "limits.connections", Doc: "Connections open at the edge at the same time.", Want: "a number from 1 to 1000000", Reload: true,
+			value: func(c *Config) any { return &c.Limits.Connections }, check: func(c *Config) bool { return between(c.Limits.Connections, 1, 1_000_000) },
+		},
+		{
+			Key: "limits.header_timeout", Doc: "Time for a whole request head to arrive.", Want: wantTimeout, Reload: true,
+			value: func(c *Config) any { return &c.Limits.HeaderTimeout }, check: func(c *Config) bool { return validTimeout(c.Limits.HeaderTimeout) },
+		},
+		{
+			Key: "limits.idle_timeout", Doc: "Time between two requests of a connection.", Want: wantTimeout, Reload: true,
+			value: func(c *Config) any { return &c.Limits.IdleTimeout }, check: func(c *Config) bool { return validTimeout(c.Limits.IdleTimeout) },
+		},
+		{
+			Key: "limits.stall_timeout", Doc: "Time without a byte while a visitor's body is read or an answer written.", Want: wantTimeout, Reload: true,
+			value: func(c *Config) any { return &c.Limits.StallTimeout }, check: func(c *Config) bool { return validTimeout(c.Limits.StallTimeout) },
+		},
+		{
+			Key: "limits.start_timeout", Doc: "Time for a worker's process to answer after its start.", Want: wantTimeout,
+			value: func(c *Config) any { return &c.Limits.StartTimeout }, check: func(c *Config) bool { return validTimeout(c.Limits.StartTimeout) },
+		},
+		{
+			Key: "limits.script_size", Doc: "All modules of one version together.", Want: "a size from 1KiB, such as 64MiB",
+			value: func(c *Config) any { return &c.Limits.ScriptSize }, check: func(c *Config) bool { return c.Limits.ScriptSize >= 1<<10 },
+		},
+		{
+			Key: "limits.asset_count", Doc: "Static assets of one version.", Want: "a number from 1 to 1000000",
+			value: func(c *Config) any { return &c.Limits.AssetCount }, check: func(c *Config) bool { return between(c.Limits.AssetCount, 1, 1_000_000) },
+		},
+		{
+			Key: "limits.asset_size", Doc: "One static asset.", Want: "a size from 1KiB, such as 25MiB",
+			value: func(c *Config) any { return &c.Limits.AssetSize }, check: func(c *Config) bool { return c.Limits.AssetSize >= 1<<10 },
+		},
+	}
+}
