@@ -1,56 +1,60 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/workers"
 )
 
 // Codes of v4 errors that this door answers by itself. Those that wrangler branches on have the
 // meaning it gives them; services bring their own (see workers.Error).
 const (
-	codeInternal        = 10001  // something failed here; the log has the cause under the ray
-	codeNoCredentials   = 9106   // no token at all
-	codeAuthentication  = 10000  // a token that is unknown, expired or revoked
-	codeUnauthorized    = 9109   // a token whose scopes do not cover the call, or another account
-	codeNoRoute         = 7000   // no such endpoint
-	codeMethod          = 7001   // the endpoint exists, not with this method
-	codeBadRequest      = 10400  // the request cannot be read as what the endpoint takes
-	codeTooLarge        = 10413  // the body is larger than the endpoint takes
-	codeNotFound        = 10007  // wrangler: the worker (or subdomain) does not exist
-	codeInvalidForm     = 10023  // the upload form breaks a rule
-	codeScriptTooLarge  = 10027  // wrangler: the script is too large
-	codeSubdomainTaken  = 10031  // wrangler: another account has the subdomain
-	codeSubdomainFree   = 10032  // wrangler: the subdomain may be registered
-	codeNotOffered      = 10404  // this release does not offer what was asked for
-	codeObjectNotFound  = 10406  // a token, session or other object that is not a worker does not exist
-	codeUnavailable     = 10503  // the platform is starting, stopping or out of some resource
-	codeSubdomainFormat = 10033  // the name cannot be a subdomain
-	codeDeadline        = 10504  // the caller went away or the time was up
-	codeConflict        = 10409  // the state of the object forbids it
-	codeAssetMismatch   = 100327 // an asset's content is not what its name says
+	codeInternal       = 10013  // something failed here; the log has the cause under the ray
+	codeNoCredentials  = 9106   // no token at all
+	codeAuthentication = 10000  // a token that is unknown, expired or revoked
+	codeUnauthorized   = 9109   // a token whose scopes do not cover the call, or another account
+	codeNoRoute        = 7000   // no such endpoint
+	codeMethod         = 7001   // the endpoint exists, not with this method
+	codeBadRequest     = 10001  // the request cannot be read as what the endpoint takes
+	codeBodyTooLarge   = 10413  // the body is larger than the endpoint takes
+	codeNotFound       = 10007  // wrangler: the worker (or subdomain) does not exist
+	codeInvalidScript  = 10021  // wrangler: the script, its metadata or a module is refused
+	codeScriptTooLarge = 10027  // wrangler: the script is too large
+	codeSubdomainTaken = 10031  // wrangler: the subdomain is taken
+	codeSubdomainFree  = 10032  // wrangler: the subdomain may be registered
+	codeSubdomainName  = 10033  // the name cannot be a subdomain
+	codeInvalidAsset   = 10226  // an asset is refused
+	codeTokenNotFound  = 10404  // no such token
+	codeUnavailable    = 10503  // the platform is starting, stopping or out of some resource
+	codeTimeout        = 10504  // the caller went away or the time was up
+	codeNotOffered     = 100327 // this release does not offer what was asked for
 )
 
-// statuses gives the HTTP status of each code. A code that is missing here is a bug; it answers 500.
+// status is the one table from code to HTTP status. An unknown code answers 500.
 func status(code int) int {
 	switch code {
 	case codeNoCredentials, codeAuthentication:
 		return http.StatusUnauthorized
 	case codeUnauthorized:
 		return http.StatusForbidden
-	case codeNoRoute, codeNotFound, codeObjectNotFound, codeSubdomainFree:
+	case codeNoRoute, codeNotFound, codeTokenNotFound, codeSubdomainFree:
 		return http.StatusNotFound
 	case codeMethod:
 		return http.StatusMethodNotAllowed
-	case codeBadRequest, codeInvalidForm, codeSubdomainFormat, codeNotOffered, codeAssetMismatch:
+	case codeBadRequest, codeInvalidScript, codeSubdomainName, codeInvalidAsset, codeNotOffered:
+		// Not offered is no 501: wrangler repeats a call three times when the status is 5xx.
 		return http.StatusBadRequest
-	case codeTooLarge, codeScriptTooLarge:
+	case codeBodyTooLarge, codeScriptTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case codeSubdomainTaken, codeConflict:
+	case codeSubdomainTaken:
 		return http.StatusConflict
 	case codeUnavailable:
 		return http.StatusServiceUnavailable
-	case codeDeadline:
+	case codeTimeout:
 		return http.StatusGatewayTimeout
 	default:
 		return http.StatusInternalServerError
@@ -97,19 +101,35 @@ type fault struct {
 // public turns any error of a handler into what its caller may see.
 func public(err error) fault {
 	var own *apiError
-	if errors.As(err, &own) {
-		s := status(own.Code)
-		return fault{Status: s, Code: own.Code, Message: own.Message, Internal: s >= http.StatusInternalServerError}
-	}
-	if f, ok := foreign(err); ok {
-		return f
-	}
+	var service *workers.Error
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return fault{
-			Status: http.StatusRequestEntityTooLarge, Code: codeTooLarge,
-			Message: fmt.Sprintf("the body of the request is larger than the %d bytes that this endpoint takes", tooLarge.Limit),
+	var input *accounts.InputError
+	switch {
+	case errors.As(err, &own):
+		return newFault(own.Code, status(own.Code), own.Message)
+	case errors.As(err, &service):
+		s := service.Status
+		if s == 0 {
+			s = status(service.Code)
 		}
+		return newFault(service.Code, s, service.Message)
+	case errors.As(err, &tooLarge):
+		return newFault(codeBodyTooLarge, status(codeBodyTooLarge),
+			fmt.Sprintf("the body of the request is larger than the %d bytes that this endpoint takes", tooLarge.Limit))
+	case errors.As(err, &input):
+		return newFault(codeBadRequest, status(codeBadRequest), input.Error())
+	case errors.Is(err, accounts.ErrNotFound):
+		return newFault(codeTokenNotFound, status(codeTokenNotFound), "there is no API token with this id; GET …/selvage/tokens lists those there are")
+	case errors.Is(err, workers.ErrClosed):
+		return newFault(codeUnavailable, status(codeUnavailable), "the platform is stopping; try again when it is back")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return newFault(codeTimeout, status(codeTimeout), "the request was given up before it was done")
+	default:
+		return newFault(codeInternal, http.StatusInternalServerError, "internal error; the platform's log has its cause under the ray of this answer (CF-Ray)")
 	}
-	return fault{Status: http.StatusInternalServerError, Code: codeInternal, Message: "internal error; the platform's log has its cause under this answer's CF-Ray", Internal: true}
+}
+
+// newFault makes a fault; a 5xx is ours.
+func newFault(code, status int, message string) fault {
+	return fault{Status: status, Code: code, Message: message, Internal: status >= http.StatusInternalServerError}
 }

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/selvage-dev/selvage/internal/accounts"
+)
+
+// admit lets a call through to its handler or says why not: who calls, whether their token's scopes
+// cover the route, and whether the account in the path is theirs, in this order.
+func (s *server) admit(c *call) error {
+	if c.route.Open {
+		c.admitted = true
+		return nil
+	}
+	bearer, err := credentials(c.r)
+	if err != nil {
+		c.w.Header().Set("WWW-Authenticate", "Bearer")
+		return err
+	}
+	c.bearer = bearer
+	if c.route.Ticket != "" {
+		return s.admitTicket(c)
+	}
+	token, err := s.Accounts.Authenticate(c.ctx(), bearer)
+	switch {
+	case errors.Is(err, accounts.ErrUnauthenticated):
+		c.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		return &apiError{Code: codeAuthentication, Message: "Authentication error: the API token is unknown, expired or revoked; \"selvage env\" prints the operator's, \"selvage token create\" makes another", Err: err}
+	case err != nil:
+		return err
+	}
+	c.token = token
+	if c.route.Scope != "" && !token.Allows(c.route.Scope) {
+		return errf(codeUnauthorized, "Unauthorized: the API token %q has not the scope %s that %s %s needs", token.Name, c.route.Scope, c.r.Method, c.r.URL.EscapedPath())
+	}
+	return s.admitAccount(c)
+}
+
+// admitTicket takes a signed ticket in place of a token. Its object is the handler's to check.
+func (s *server) admitTicket(c *call) error {
+	t, err := s.Accounts.VerifyTicket(c.bearer, c.route.Ticket)
+	if err != nil {
+		c.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		return &apiError{Code: codeAuthentication, Message: "Authentication error: the upload token is not valid for this call or has expired; begin the upload again", Err: err}
+	}
+	if t.Account != c.params["account"] {
+		return errf(codeUnauthorized, "Unauthorized: the upload token belongs to another account")
+	}
+	c.admitted = true
+	return nil
+}
+
+func (s *server) admitAccount(c *call) error {
+	if id, ok := c.params["account"]; ok && id != s.Accounts.Account().ID {
+		return errf(codeUnauthorized, "Unauthorized: the API token has no access to an account %q; GET /client/v4/accounts lists those it has", id)
+	}
+	c.admitted = true
+	return nil
+}
+
+// credentials takes the bearer token from a request.
+func credentials(r *http.Request) (string, error) {
+	h := r.Header.Get("Authorization")
+	scheme, token, _ := strings.Cut(h, " ")
+	token = strings.TrimSpace(token)
+	switch {
+	case h == "" && r.Header.Get("X-Auth-Key") != "":
+		return "", errf(codeNoCredentials, "selvage has API tokens only: unset CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL and set CLOUDFLARE_API_TOKEN")
+	case h == "":
+		return "", errf(codeNoCredentials, "Authentication error: no API token; send it as \"Authorization: Bearer <token>\" (wrangler: CLOUDFLARE_API_TOKEN)")
+	case !strings.EqualFold(scheme, "Bearer") || token == "":
+		return "", errf(codeAuthentication, "Authentication error: the Authorization header is not \"Bearer <token>\"")
+	}
+	return token, nil
+}

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/telemetry"
+	"github.com/selvage-dev/selvage/internal/workers"
+)
+
+// Accounts is what the door needs of the accounts service.
+type Accounts interface {
+	Account() accounts.Account
+	Authenticate(ctx context.Context, bearer string) (accounts.Token, error)
+	VerifyTicket(token, action string) (accounts.Ticket, error)
+	SetSubdomain(ctx context.Context, name string) error
+	CreateToken(ctx context.Context, name string, scopes []accounts.Scope, expires *time.Time) (secret string, t accounts.Token, err error)
+	ListTokens(ctx context.Context) ([]accounts.Token, error)
+	RollToken(ctx context.Context, id string) (secret string, t accounts.Token, err error)
+	RevokeToken(ctx context.Context, id string) error
+}
+
+// Workers is what the door needs of the workers service.
+type Workers interface {
+	PutModule(ctx context.Context, r io.Reader, limit int64) (blob string, size int64, err error)
+	PutScript(ctx context.Context, account, script string, u *workers.Upload) (*workers.Version, error)
+	CreateVersion(ctx context.Context, account, script string, u *workers.Upload) (*workers.Version, error)
+	Script(ctx context.Context, account, script string) (*workers.Script, error)
+	Scripts(ctx context.Context, account string) ([]*workers.Script, error)
+	DeleteScript(ctx context.Context, account, script string, force bool) error
+	References(ctx context.Context, account, script string) (workers.References, error)
+	Versions(ctx context.Context, account, script string) ([]*workers.Version, error)
+	Version(ctx context.Context, account, script, id string) (*workers.Version, error)
+	OpenModule(ctx context.Context, m workers.Module) (io.ReadCloser, error)
+	Deployments(ctx context.Context, account, script string) ([]*workers.Deployment, error)
+	Deploy(ctx context.Context, account, script string, d *workers.DeployRequest) (*workers.Deployment, error)
+	PatchSettings(ctx context.Context, account, script string, p workers.SettingsPatch) (workers.Settings, error)
+	SetSubdomain(ctx context.Context, account, script string, enabled bool, previews *bool) (workers.Settings, error)
+	SetEgress(ctx context.Context, account, script string, p workers.EgressPolicy) error
+	Secrets(ctx context.Context, account, script string) ([]workers.Secret, error)
+	PatchSecrets(ctx context.Context, account, script string, patch []workers.SecretPatch, by workers.Origin) error
+	PatchLatest(ctx context.Context, account, script string, p workers.LatestPatch) (*workers.Version, error)
+	StartAssetSession(ctx context.Context, account, script string, manifest map[string]workers.ManifestEntry) (workers.AssetSession, error)
+	Instances() []workers.InstanceInfo
+}
+
+// Logs is what the door needs of the event log.
+type Logs interface {
+	Query(ctx context.Context, f telemetry.Filter, yield func(telemetry.Event) bool) error
+	Follow(ctx context.Context, f telemetry.Filter, yield func(telemetry.Event) bool) error
+}
