@@ -1,0 +1,171 @@
+package client
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/selvage-dev/selvage/internal/assets"
+)
+
+// Assets are the static files of a version. Only their names, hashes and sizes are in memory.
+type Assets struct {
+	fsys     fs.FS
+	manifest map[string]manifestEntry
+	files    map[string]string // hash → file
+	// Headers and Redirects are the texts of the files _headers and _redirects, which are no assets.
+	Headers, Redirects string
+}
+
+type manifestEntry struct {
+	Hash string `json:"hash"`
+	Size int64  `json:"size"`
+}
+
+// Len returns the number of files.
+func (a *Assets) Len() int { return len(a.manifest) }
+
+// ErrAssetsIgnore says that a folder has a file .assetsignore and the caller gave no function that
+// understands it.
+var ErrAssetsIgnore = errors.New("client: the assets folder has a file .assetsignore")
+
+// ReadAssets reads and hashes a folder of static assets. ignore says of a slash-separated path
+// whether to leave the file out; nil leaves none out, and then the folder may not have a file
+// .assetsignore ([ErrAssetsIgnore]).
+func ReadAssets(ctx context.Context, fsys fs.FS, ignore func(name string) bool) (*Assets, error) {
+	a := &Assets{fsys: fsys, manifest: map[string]manifestEntry{}, files: map[string]string{}}
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return nil
+		}
+		return a.add(name, ignore)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read assets: %w", err)
+	}
+	return a, nil
+}
+
+func (a *Assets) add(name string, ignore func(string) bool) error {
+	switch {
+	case name == ".assetsignore":
+		if ignore == nil {
+			return ErrAssetsIgnore
+		}
+		return nil
+	case ignore != nil && ignore(name):
+		return nil
+	}
+	content, err := fs.ReadFile(a.fsys, name)
+	if err != nil {
+		return err
+	}
+	switch name {
+	case "_headers":
+		a.Headers = string(content)
+		return nil
+	case "_redirects":
+		a.Redirects = string(content)
+		return nil
+	}
+	hash := assets.Hash(content, strings.TrimPrefix(path.Ext(name), "."))
+	a.manifest["/"+name] = manifestEntry{Hash: hash, Size: int64(len(content))}
+	a.files[hash] = name
+	return nil
+}
+
+// assetUploads is how many buckets are uploaded at the same time; wrangler does as many.
+const assetUploads = 3
+
+// UploadAssets brings those assets to the platform that it does not have yet, and returns the token
+// to put into [UploadedAssets]. It works before the worker exists.
+func (c *Client) UploadAssets(ctx context.Context, script string, a *Assets) (token string, err error) {
+	type session struct {
+		JWT     string     `json:"jwt"`
+		Buckets [][]string `json:"buckets"`
+	}
+	in := map[string]any{"manifest": a.manifest}
+	r := request{method: http.MethodPost, path: c.path("workers", "scripts", script, "assets-upload-session"), repeat: true}
+	if err := r.setJSON(in); err != nil {
+		return "", err
+	}
+	var s session
+	if err := c.send(ctx, &r, &s); err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(s.Buckets, func(b []string) bool { return len(b) > 0 }) {
+		return s.JWT, nil
+	}
+	tokens := make([]string, len(s.Buckets))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(assetUploads)
+	for i, bucket := range s.Buckets {
+		group.Go(func() (err error) {
+			tokens[i], err = c.uploadBucket(ctx, s.JWT, a, bucket)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	for _, t := range tokens {
+		if t != "" {
+			return t, nil
+		}
+	}
+	return "", fmt.Errorf("upload assets of %s: the platform did not say that it has all of them", script)
+}
+
+// uploadBucket returns the completion token if this bucket was the last one.
+func (c *Client) uploadBucket(ctx context.Context, jwt string, a *Assets, bucket []string) (string, error) {
+	var form formBody
+	for _, hash := range bucket {
+		name, ok := a.files[hash]
+		if !ok {
+			return "", fmt.Errorf("upload assets: the platform asks for %q, which is none of them", hash)
+		}
+		content, err := fs.ReadFile(a.fsys, name)
+		if err != nil {
+			return "", fmt.Errorf("upload assets: %w", err)
+		}
+		form.parts = append(form.parts, formPart{
+			name: hash, contentType: contentType(name), content: base64.StdEncoding.AppendEncode(nil, content),
+		})
+	}
+	r := request{
+		method: http.MethodPost, path: c.path("workers", "assets", "upload"), query: url.Values{"base64": {"true"}},
+		bearer: jwt, repeat: true,
+	}
+	if err := form.set(&r); err != nil {
+		return "", fmt.Errorf("upload assets: %w", err)
+	}
+	var out struct {
+		JWT string `json:"jwt"`
+	}
+	err := c.send(ctx, &r, &out)
+	return out.JWT, err
+}
+
+// contentType is the type to serve a file with; application/null says that there is none.
+func contentType(name string) string {
+	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
+		return t
+	}
+	return "application/null"
+}
