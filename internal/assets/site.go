@@ -1,31 +1,223 @@
 package assets
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
-// Site answers requests for one version's assets.
+// Site answers requests for one version's assets. It is immutable and safe for concurrent use.
 type Site struct {
 	manifest Manifest
-	config   Config
 	files    Files
+	// longest is the length of the longest path, beyond which no lookup can succeed.
+	longest int
+
+	htmlHandling string
+	notFound     string
+	base         string // "/" or "/…/"
+	navigation   bool
+
+	always                 bool
+	workerFirst, assetFirst []glob
+
+	headers   *HeaderRules
+	redirects *RedirectRules
+	warnings  []Warning
+
+	cache *Cache
+	id    uint64 // in cache
 }
 
-// New builds a Site.
-func New(m Manifest, c Config, files Files) (*Site, error) {
-	return &Site{manifest: m, config: c, files: files}, nil
+// Option changes how New builds a Site.
+type Option func(*Site)
+
+// WithCache keeps small bodies and ready answers in c, which any number of Sites may share. Without
+// a cache every answer is built anew and its body read from its file.
+func WithCache(c *Cache) Option {
+	return func(s *Site) { s.cache = c }
 }
 
-// Route says who answers r first.
-func (s *Site) Route(r *Request, hasWorker bool) Action {
-	if _, ok := s.manifest[r.Path]; ok {
+// New builds a Site. It keeps m, which must not change afterwards. The error is a *ManifestError of
+// the default Limits but for the number and size of files, which are the uploader's business, or a
+// *ConfigError. Lines of _headers and _redirects that cannot be used are not errors; see Warnings.
+func New(m Manifest, c Config, files Files, options ...Option) (*Site, error) {
+	if files == nil {
+		return nil, errors.New("assets: new site: no Files given")
+	}
+	s := &Site{manifest: m, files: files, navigation: c.NavigationPrefersAssets, always: c.RunWorkerFirst.Always}
+	var err error
+	if s.htmlHandling, err = handling("html_handling", c.HTMLHandling, AutoTrailingSlash, ForceTrailingSlash, DropTrailingSlash, NoHTMLHandling); err != nil {
+		return nil, err
+	}
+	if s.notFound, err = handling("not_found_handling", c.NotFoundHandling, NoNotFoundHandling, SinglePageApplication, NotFoundPage); err != nil {
+		return nil, err
+	}
+	if s.base, err = cleanBasePath(c.BasePath); err != nil {
+		return nil, err
+	}
+	if s.workerFirst, s.assetFirst, err = c.RunWorkerFirst.compile(); err != nil {
+		return nil, err
+	}
+	if err := m.Validate(Limits{Files: len(m) + 1, FileSize: 1 << 62}); err != nil {
+		return nil, err
+	}
+	for path := range m {
+		s.longest = max(s.longest, len(path))
+	}
+	var warned []Warning
+	s.headers, s.warnings = ParseHeaders(c.Headers)
+	s.redirects, warned = ParseRedirects(c.Redirects, s.htmlHandling)
+	s.warnings = append(s.warnings, warned...)
+	for _, option := range options {
+		option(s)
+	}
+	if s.cache != nil {
+		s.id = s.cache.nextSite.Add(1)
+	}
+	return s, nil
+}
+
+// Warnings returns what was wrong with lines of _headers and _redirects. Read only.
+func (s *Site) Warnings() []Warning { return s.warnings }
+
+// Len returns the number of assets.
+func (s *Site) Len() int { return len(s.manifest) }
+
+// Route says who answers r: the worker where run_worker_first says so, else the assets where one of
+// them, a redirect or not_found_handling applies, else the worker if there is one.
+//
+// With a worker, not_found_handling applies only if run_worker_first is a list, or to requests for a
+// page in the sense of Config.NavigationPrefersAssets.
+func (s *Site) Route(r *Request, hasWorker bool) Action { //nolint:revive // the caller knows of the worker, a Site does not
+	if !hasWorker {
+		if d := s.decide(r, s.notFound); d.kind == unclaimed {
+			return NotFound
+		}
 		return Serve
 	}
-	if hasWorker {
+	if s.workerFirst != nil {
+		path := parsePath(r.Path).raw
+		if matchAny(s.assetFirst, path) {
+			return Serve
+		}
+		if matchAny(s.workerFirst, path) {
+			return RunWorker
+		}
+	}
+	if s.always {
 		return RunWorker
 	}
-	return NotFound
+	if s.cache != nil && s.cache.get(s.id, r.Path) != nil {
+		return Serve
+	}
+	notFound := NoNotFoundHandling
+	if s.workerFirst != nil || s.navigation && r.Header("Sec-Fetch-Mode") == "navigate" {
+		notFound = s.notFound
+	}
+	if d := s.decide(r, notFound); d.kind == unclaimed {
+		return RunWorker
+	}
+	return Serve
 }
 
-// Respond returns the full answer to r.
-func (s *Site) Respond(_ *Request) (Response, error) {
-	return Response{}, errors.New("assets: respond: being written")
+func matchAny(globs []glob, path string) bool {
+	for _, g := range globs {
+		if g.match(path) {
+			return true
+		}
+	}
+	return false
+}
+
+type decisionKind int
+
+const (
+	// unclaimed: the assets have no answer of their own.
+	unclaimed decisionKind = iota
+	// missing: a rule of _redirects rewrote the path to an asset that is not there.
+	missing
+	redirected
+	methodNotAllowed
+	serveAsset
+	// invalid: a redirect that cannot be made.
+	invalid
+)
+
+// decision is what a request leads to before any content is looked at.
+type decision struct {
+	kind decisionKind
+	// url is the request's path, before any rewriting.
+	url urlPath
+	// outside says that the path is not under the base path, where rules do not apply either.
+	outside  bool
+	status   int
+	location string
+	entry    Entry
+	// own says that the path is the one its asset is served at, by no rewriting and no fallback.
+	own bool
+	err error
+}
+
+func (s *Site) decide(r *Request, notFound string) decision {
+	d := decision{url: parsePath(r.Path)}
+	if _, ok := within(d.url.decoded, s.base); !ok {
+		d.outside = true
+		return d
+	}
+	at, rewritten := d.url, false
+	var buf [8]binding
+	if rule, bound := s.redirects.find(d.url.raw, buf[:0]); rule != nil {
+		to, err := rule.to.resolve(r, bound)
+		if err != nil {
+			d.kind, d.err = invalid, err
+			return d
+		}
+		if rule.status != 200 {
+			d.kind, d.status, d.location = redirected, rule.status, to.location(r)
+			return d
+		}
+		at, rewritten = decodeURLPath(to.path), true
+		d.kind = missing // Unless there is something.
+	}
+	path, ok := within(at.decoded, s.base)
+	if !ok {
+		return d
+	}
+	var found intent
+	if to, ok := s.baseRoot(at.decoded); ok && !rewritten {
+		found = intent{redirect: to, moved: true}
+	} else {
+		found = s.resolve(path, notFound)
+	}
+	switch {
+	case !found.found():
+	case r.Method != "GET" && r.Method != "HEAD":
+		d.kind = methodNotAllowed
+	case found.moved:
+		d.kind, d.status, d.location = redirected, 307, encodePath(withBase(found.redirect, s.base))+search(r.RawQuery)
+	case !at.canonical:
+		d.kind, d.status, d.location = redirected, 307, encodePath(at.decoded)+search(r.RawQuery)
+	default:
+		d.kind, d.status, d.entry = serveAsset, found.status, found.entry
+		d.own = !rewritten && !found.fallback
+	}
+	return d
+}
+
+// location writes a destination as a Location, which keeps the request's query unless it has its own.
+func (to *destination) location(r *Request) string {
+	query := to.query
+	if query == "" {
+		query = search(r.RawQuery)
+	}
+	return to.origin + to.path + query + to.fragment
+}
+
+// hostname returns the request's host without its port, in lower case.
+func hostname(r *Request) string {
+	h := r.Host
+	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
+		h = h[:i]
+	}
+	return strings.ToLower(h)
 }

@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// Request is what a Site needs to know of an HTTP request.
+// Request is what a Site needs to know of an HTTP request. Its strings are not kept after a call
+// returns, so they may point into a buffer that is used again.
 type Request struct {
 	Method string
 	// Scheme is "http" or "https", as the visitor sees it.
@@ -16,8 +17,13 @@ type Request struct {
 	Path string
 	// RawQuery is the query without the "?", percent-encoded.
 	RawQuery string
-	// Header returns the value of a request header, "" when absent. The name is in canonical form.
+	// Header returns the value of a request header, "" when absent. The name is in canonical form
+	// (textproto.CanonicalMIMEHeaderKey).
 	Header func(name string) string
+	// Identity asks for the content unencoded, whatever Accept-Encoding says. The ASSETS binding sets
+	// it: a worker reads bodies, and it passes on its visitor's Accept-Encoding without being able
+	// to decode all that is listed there.
+	Identity bool
 }
 
 // Action says who answers a request.
@@ -28,7 +34,8 @@ const (
 	Serve Action = iota
 	// RunWorker means that the version's worker must answer.
 	RunWorker
-	// NotFound means that no asset matches and there is no worker; Respond gives the 404 answer.
+	// NotFound means that no asset matches and there is no worker. Respond answers such a request
+	// with a 404 without a body; the caller may put its own page there.
 	NotFound
 )
 
@@ -48,12 +55,11 @@ func (a Action) String() string {
 // Response is a full answer. Header and Body.Bytes may be shared with other answers: read only.
 type Response struct {
 	Status int
-	// Header holds the fields in the order to write, names in canonical form. Content-Length is not
-	// among them unless the answer has no body to measure it by (HEAD, 304): see Length.
+	// Header holds the fields in the order to write, never Content-Length, Date or Connection.
 	Header []Field
 	Body   Body
-	// Length is the value of Content-Length: of the body, or for HEAD of the body that GET would
-	// have. -1 means that the field must not be sent (304).
+	// Length is the value for Content-Length: the length of the body or, for HEAD, of the body that
+	// GET would have. -1 means that the field must not be sent (304).
 	Length int64
 }
 
@@ -62,18 +68,19 @@ type Field struct{ Name, Value string }
 
 // Body is either Bytes (shared, do not write) or a part of File (the caller closes it) or neither.
 type Body struct {
-	Bytes  []byte
+	Bytes []byte
+	// File is not nil for a body of Length bytes that starts at Offset in it.
 	File   *os.File
 	Offset int64
 	Length int64
 }
 
-// Files gives the contents of assets.
+// Files gives the contents of assets. It is safe for concurrent use.
 type Files interface {
 	// Open opens a blob by its id. The caller closes the file.
 	Open(blob string) (*os.File, error)
-	// Variant returns the id and size of the blob encoded with br, gzip or zstd. It does not wait for
-	// the encoding to be made: ok is false until it is there (a call may start that in the
-	// background), and for good when the variant would not be smaller.
+	// Variant returns the id and size of the blob encoded with br, zstd or gzip. It does not wait for
+	// the encoding to be made: ok is false until it is there (the call may start that in the
+	// background), and for good when it would not be smaller than the blob. See [Compress].
 	Variant(ctx context.Context, blob, encoding string) (id string, size int64, ok bool)
 }
