@@ -3,6 +3,7 @@ package bindings
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 )
@@ -32,7 +33,10 @@ func (e *egress) connect(w http.ResponseWriter, r *http.Request, x *exchange) {
 		up.Close()
 		return
 	}
-	err = tunnel(r.Context(), down, buffered.Reader, up)
+	// Of the server's reader only what it holds: at the end of the input it would
+	// cancel the request, and with it the other direction.
+	held := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
+	err = tunnel(r.Context(), down, io.MultiReader(held, down), up)
 	switch {
 	case err == nil:
 		x.end(outcomeOK)

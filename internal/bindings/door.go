@@ -154,6 +154,8 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		MaxHeaderBytes:    s.o.Limits.HeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 		Protocols:         http1Only(),
+
+		DisableGeneralOptionsHandler: true,
 	}
 }
 

@@ -28,11 +28,8 @@ func newRule(prefix netip.Prefix, from, to uint16) (rule, error) {
 	if !prefix.IsValid() {
 		return rule{}, fmt.Errorf("egress rule: prefix is not valid: write it as 10.0.0.0/8 or fd00::/8")
 	}
-	if from == 0 && to != 0 || to != 0 && to < from {
+	if (from == 0) != (to == 0) || to < from {
 		return rule{}, fmt.Errorf("egress rule for %s: ports %d to %d are not a range", prefix, from, to)
-	}
-	if from != 0 && to == 0 {
-		to = from
 	}
 	if prefix.Addr().Is4In6() {
 		if prefix.Bits() < 96 {
