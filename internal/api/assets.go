@@ -69,7 +69,7 @@ func uploadAssets(c *call) (any, error) {
 		if n == maxAssetParts {
 			return nil, errf(codeInvalidAsset, "the form holds more than %d assets", maxAssetParts)
 		}
-		token, err := c.Workers.PutAsset(c.ctx(), c.account(), c.bearer, workers.AssetUpload{
+		token, err := c.Workers.PutAsset(c.ctx(), c.account(), c.bearer, AssetUpload{
 			Hash: part.FormName(), ContentType: servedType(part.Header.Get("Content-Type")), Body: part, Base64: true,
 		})
 		if err != nil {
@@ -91,7 +91,7 @@ func assetFormError(err error) error {
 
 // uploadAsset takes one asset as it is.
 func uploadAsset(c *call) (any, error) {
-	token, err := c.Workers.PutAsset(c.ctx(), c.account(), c.bearer, workers.AssetUpload{
+	token, err := c.Workers.PutAsset(c.ctx(), c.account(), c.bearer, AssetUpload{
 		Hash: c.params["hash"], ContentType: servedType(c.r.Header.Get("Content-Type")), Body: c.r.Body,
 	})
 	if err != nil {

@@ -34,7 +34,7 @@ func getContent(c *call) (any, error) {
 
 func (c *call) plainContent(m workers.Module) stream {
 	return func(w http.ResponseWriter) error {
-		r, err := c.Workers.OpenModule(c.ctx(), m)
+		r, err := c.Workers.OpenModule(m)
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (c *call) formContent(v *workers.Version) stream {
 }
 
 func (c *call) writeModule(form *multipart.Writer, m workers.Module) error {
-	r, err := c.Workers.OpenModule(c.ctx(), m)
+	r, err := c.Workers.OpenModule(m)
 	if err != nil {
 		return err
 	}

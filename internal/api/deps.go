@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"io"
+	"os"
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/accounts"
@@ -24,7 +25,7 @@ type Accounts interface {
 
 // Workers is what the door needs of the workers service.
 type Workers interface {
-	PutModule(ctx context.Context, r io.Reader, limit int64) (blob string, size int64, err error)
+	PutModule(ctx context.Context, r io.Reader) (blob string, size int64, err error)
 	PutScript(ctx context.Context, account, script string, u *workers.Upload) (*workers.Version, error)
 	CreateVersion(ctx context.Context, account, script string, u *workers.Upload) (*workers.Version, error)
 	Script(ctx context.Context, account, script string) (*workers.Script, error)
@@ -33,7 +34,7 @@ type Workers interface {
 	References(ctx context.Context, account, script string) (workers.References, error)
 	Versions(ctx context.Context, account, script string) ([]*workers.Version, error)
 	Version(ctx context.Context, account, script, id string) (*workers.Version, error)
-	OpenModule(ctx context.Context, m workers.Module) (io.ReadCloser, error)
+	OpenModule(m workers.Module) (*os.File, error)
 	Deployments(ctx context.Context, account, script string) ([]*workers.Deployment, error)
 	Deploy(ctx context.Context, account, script string, d *workers.DeployRequest) (*workers.Deployment, error)
 	PatchSettings(ctx context.Context, account, script string, p workers.SettingsPatch) (workers.Settings, error)
@@ -43,6 +44,7 @@ type Workers interface {
 	PatchSecrets(ctx context.Context, account, script string, patch []workers.SecretPatch, by workers.Origin) error
 	PatchLatest(ctx context.Context, account, script string, p workers.LatestPatch) (*workers.Version, error)
 	StartAssetSession(ctx context.Context, account, script string, manifest map[string]workers.ManifestEntry) (workers.AssetSession, error)
+	PutAsset(ctx context.Context, account, token string, a AssetUpload) (completed string, err error)
 	Instances() []workers.InstanceInfo
 }
 
@@ -50,4 +52,12 @@ type Workers interface {
 type Logs interface {
 	Query(ctx context.Context, f telemetry.Filter, yield func(telemetry.Event) bool) error
 	Follow(ctx context.Context, f telemetry.Filter, yield func(telemetry.Event) bool) error
+}
+
+// AssetUpload is one asset of an upload session.
+type AssetUpload struct {
+	Hash        string
+	ContentType string
+	Body        io.Reader
+	Base64      bool
 }

@@ -66,7 +66,9 @@ func patchScriptSettings(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	s, err := c.Workers.PatchSettings(c.ctx(), c.account(), c.script(), workers.SettingsPatch(in))
+	s, err := c.Workers.PatchSettings(c.ctx(), c.account(), c.script(), workers.SettingsPatch{
+		Tags: in.Tags, Logpush: in.Logpush, Observability: in.Observability, TailConsumers: in.TailConsumers,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,9 @@ const (
 // moduleSink puts the modules of a form where the workers service keeps them.
 type moduleSink struct{ w Workers }
 
-// Put implements [form.Sink].
-func (s moduleSink) Put(ctx context.Context, r io.Reader, limit int64) (string, int64, error) {
-	return s.w.PutModule(ctx, r, limit)
+// Put implements [form.Sink]. The form's reader fails by itself at the limit.
+func (s moduleSink) Put(ctx context.Context, r io.Reader, _ int64) (string, int64, error) {
+	return s.w.PutModule(ctx, r)
 }
 
 // readUpload reads the form of a script upload. Nothing of it is held in memory but the metadata.
