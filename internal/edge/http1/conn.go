@@ -1,0 +1,362 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/edge/wire"
+)
+
+// States of a connection: see the package comment.
+const (
+	waiting int32 = iota
+	busy
+	closed
+)
+
+// conn is one client connection.
+type conn struct {
+	srv     *Server
+	nc      net.Conn
+	tcp     *net.TCPConn    // nc, if it is one
+	raw     syscall.RawConn // nc's, if it has one
+	onRead  func(fd uintptr) bool
+	peer    wire.Peer
+	limited bool // it counts against the limits
+
+	state  atomic.Int32
+	rd, wr deadline
+
+	// buf holds what was read; buf.b[r:w] is not yet used. nil while waiting.
+	buf  *buffer
+	r, w int
+	// What onRead found: n bytes in buf, or an error.
+	readN   int
+	readErr error
+
+	watch watch
+}
+
+func newConn(s *Server, nc net.Conn, peer wire.Peer) *conn {
+	c := &conn{srv: s, nc: nc, peer: peer}
+	c.tcp, _ = nc.(*net.TCPConn)
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw = raw
+			c.onRead = c.readReady
+		}
+	}
+	return c
+}
+
+// serve runs the connection to its end.
+func (c *conn) serve() {
+	defer func() {
+		c.state.Store(closed)
+		_ = c.nc.Close()
+		c.srv.buffers.put(c.buf)
+		c.buf = nil
+		c.srv.closed(c)
+	}()
+	first := true
+	for c.await(first) {
+		first = false
+		x := c.srv.exchange()
+		again := c.exchange(x)
+		x.release()
+		if !again {
+			return
+		}
+		c.state.Store(waiting)
+		if c.srv.draining.Load() {
+			return
+		}
+	}
+}
+
+// await waits for the first bytes of a request.
+//
+//nolint:revive // first only picks the timeout
+func (c *conn) await(first bool) bool {
+	if c.r < c.w { // pipelined
+		return c.state.CompareAndSwap(waiting, busy)
+	}
+	c.srv.buffers.put(c.buf)
+	c.buf, c.r, c.w = nil, 0, 0
+
+	timeout := c.srv.limits.IdleTimeout
+	if first {
+		timeout = c.srv.limits.HeadTimeout
+	}
+	c.rd.arm(&c.srv.clock, timeout)
+	err := c.readFirst()
+	if c.rd.disarm() || err != nil {
+		return false
+	}
+	return c.state.CompareAndSwap(waiting, busy)
+}
+
+// readFirst reads into a buffer that is taken only when there is something to
+// read, if the kind of connection allows that.
+func (c *conn) readFirst() error {
+	if c.raw == nil {
+		c.buf = c.srv.buffers.get(minBuffer)
+		n, err := c.nc.Read(c.buf.b)
+		c.w = n
+		if n > 0 {
+			return nil
+		}
+		return err
+	}
+	if err := c.raw.Read(c.onRead); err != nil {
+		return err
+	}
+	c.w = c.readN
+	return c.readErr
+}
+
+// readReady is called by the poller's reader until it returns true.
+func (c *conn) readReady(fd uintptr) bool {
+	b := c.srv.buffers.get(minBuffer)
+	for {
+		n, err := syscall.Read(int(fd), b.b)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if n > 0 {
+			c.buf, c.readN, c.readErr = b, n, nil
+			return true
+		}
+		c.srv.buffers.put(b)
+		if errors.Is(err, syscall.EAGAIN) {
+			return false
+		}
+		c.readN, c.readErr = 0, err
+		if err == nil {
+			c.readErr = io.EOF
+		}
+		return true
+	}
+}
+
+// exchange reads one request, has it answered, and reports whether the
+// connection can go on.
+func (c *conn) exchange(x *exchange) bool {
+	x.begin(c)
+	if f := c.readHead(x); f != wire.NoFault {
+		if f != wire.ClientGone {
+			c.reject(x, f)
+		}
+		return false
+	}
+	if !c.handle(x) {
+		return false
+	}
+	return c.finish(x)
+}
+
+// readHead reads and parses a request head.
+func (c *conn) readHead(x *exchange) wire.Fault {
+	lim := &c.srv.limits
+	c.rd.arm(&c.srv.clock, lim.HeadTimeout)
+	for {
+		end, f := x.scan.next(c.buf.b[c.r:c.w], lim.head())
+		if f != wire.NoFault {
+			_ = c.rd.disarm() // the fault is enough
+			return f
+		}
+		if end > 0 {
+			_ = c.rd.disarm() // it is complete: in time enough
+			head := c.buf.b[c.r : c.r+end]
+			c.r += end
+			if f := parseRequest(head, &x.req, &x.head); f != wire.NoFault {
+				return f
+			}
+			return c.setBody(x)
+		}
+		c.makeRoom()
+		n, err := c.nc.Read(c.buf.b[c.w:])
+		c.w += n
+		if n == 0 && err != nil {
+			if c.rd.disarm() {
+				return wire.HeadTimeout
+			}
+			return wire.ClientGone
+		}
+	}
+}
+
+// makeRoom makes place for more of a head.
+func (c *conn) makeRoom() {
+	if c.w < len(c.buf.b) {
+		return
+	}
+	old := c.buf
+	if c.r == 0 {
+		// The scanner refuses a head before it fills the largest buffer.
+		c.buf = c.srv.buffers.get(min(4*len(old.b), c.srv.limits.HeadBytes+1))
+	}
+	copy(c.buf.b, old.b[c.r:c.w])
+	c.w -= c.r
+	c.r = 0
+	if c.buf != old {
+		c.srv.buffers.put(old)
+	}
+}
+
+// setBody sets up what follows the head.
+func (c *conn) setBody(x *exchange) wire.Fault {
+	r := &x.req
+	lim := c.srv.limits.BodyBytes
+	switch {
+	case r.Length == 0:
+		return wire.NoFault
+	case r.Length > 0:
+		if lim > 0 && r.Length > lim {
+			return wire.BodyTooLarge
+		}
+		n := int(min(r.Length, int64(c.w-c.r)))
+		r.Prefix = c.buf.b[c.r : c.r+n : c.r+n]
+		c.r += n
+		x.body.got = int64(n)
+		x.body.remain = r.Length - int64(n)
+		if x.body.remain == 0 {
+			return wire.NoFault
+		}
+	default:
+		x.body.chunked = true
+		x.body.dec.Reset()
+	}
+	x.body.open = true
+	// A client that sends without waiting does not wait.
+	x.body.expect.Store(x.head.expect && c.r == c.w && len(r.Prefix) == 0)
+	r.Body = &x.body
+	return wire.NoFault
+}
+
+// handle runs the handler and reports whether it returned. A handler that
+// panics must not take the other connections with it.
+func (c *conn) handle(x *exchange) (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.Watch(x, nil)
+			c.srv.log.Error("panic while answering a request", "panic", v, "stack", string(debug.Stack())) //nolint:sloglint // the handler is gone
+			if !x.out.started {
+				c.reject(x, wire.NoFault)
+			}
+		}
+	}()
+	c.srv.handler.ServeRequest(c.srv.ctx, x, &x.req)
+	return true
+}
+
+// reject answers a request that was not understood and ends the connection.
+func (c *conn) reject(x *exchange, f wire.Fault) {
+	x.out.keepAlive = false
+	c.srv.handler.RejectRequest(x, &x.req, f)
+	c.linger()
+}
+
+// finish brings the connection to the start of the next request, if it may.
+func (c *conn) finish(x *exchange) bool {
+	if x.body.aborted.Load() {
+		_ = c.nc.SetReadDeadline(time.Time{})
+	}
+	if !x.out.done || x.out.err != nil || x.out.tunnelled {
+		return false
+	}
+	if !x.out.keepAlive {
+		c.linger()
+		return false
+	}
+	if x.body.drain() {
+		return true
+	}
+	c.linger()
+	return false
+}
+
+// Bounds on what is read from a client that is no longer listened to.
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 1 << 20
+	drainBytes  = 256 << 10
+)
+
+// linger closes for writing and gives the client time to read the answer before
+// the reset that closing with unread input would send.
+func (c *conn) linger() {
+	if !closeWrite(c.nc) {
+		return
+	}
+	if c.buf == nil {
+		c.buf = c.srv.buffers.get(minBuffer)
+	}
+	if c.nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	for total := 0; total < lingerBytes; {
+		n, err := c.nc.Read(c.buf.b)
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+func closeWrite(nc net.Conn) bool {
+	cw, ok := nc.(interface{ CloseWrite() error })
+	return ok && cw.CloseWrite() == nil
+}
+
+// closeIfIdle closes a connection that waits for a request.
+func (c *conn) closeIfIdle() {
+	if c.state.CompareAndSwap(waiting, closed) {
+		_ = c.nc.Close()
+	}
+}
+
+// cut ends the connection whatever it does.
+func (c *conn) cut(cause wire.Fault) {
+	c.watch.cancel(cause)
+	_ = c.nc.Close()
+}
+
+// write sends b within the write timeout.
+func (c *conn) write(b []byte) error {
+	c.wr.arm(&c.srv.clock, c.srv.limits.WriteTimeout)
+	_, err := c.nc.Write(b)
+	return c.wrote(err)
+}
+
+func (c *conn) wrote(err error) error {
+	if c.wr.disarm() {
+		return wire.WriteTimeout
+	}
+	if err != nil {
+		return wire.ClientGone
+	}
+	return nil
+}
+
+// watch is who to tell when the client goes away.
+type watch struct {
+	mu    sync.Mutex
+	who   wire.Canceler
+	since int64 // in the coarse clock's time
+	bg    *backgroundRead
+}
+
+func (w *watch) cancel(cause wire.Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.who != nil {
+		w.who.Cancel(cause)
+	}
+}

@@ -1,0 +1,78 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/selvage-dev/selvage/internal/assets"
+	"github.com/selvage-dev/selvage/internal/edge/http1"
+	"github.com/selvage-dev/selvage/internal/telemetry"
+	"github.com/selvage-dev/selvage/internal/upstream"
+)
+
+// ErrNoRoute is what Workers.Lookup returns (wrapped or not) for a host that
+// nothing is routed to.
+var ErrNoRoute = errors.New("edge: no worker is routed to this host")
+
+// ErrServerClosed is returned by Serve after Shutdown.
+var ErrServerClosed = http1.ErrServerClosed
+
+// Workers says who answers for a host.
+type Workers interface {
+	// Lookup returns the target for a host in lower case without port. It must
+	// be quick: it is called for every request.
+	Lookup(ctx context.Context, host string) (Target, error)
+}
+
+// Target is the version that answers for a host.
+type Target struct {
+	Account, Script, Version string
+	Site                     Site   // nil without static assets
+	Worker                   Worker // nil without code
+}
+
+// Site is a version's static assets: an [assets.Site].
+type Site interface {
+	Route(r *assets.Request, hasWorker bool) assets.Action
+	Respond(r *assets.Request) (assets.Response, error)
+}
+
+// Worker is the code of a version.
+type Worker interface {
+	// Acquire returns a running process for one request, starting one if need
+	// be. The error is the platform's: a worker that does not start, a shutdown.
+	Acquire(ctx context.Context) (Instance, error)
+}
+
+// Instance is a running process, kept from being stopped until Release.
+type Instance interface {
+	Upstream() *upstream.Pool
+	Release()
+}
+
+// Logs takes events. Append copies the event.
+type Logs interface {
+	Append(e *telemetry.Event)
+}
+
+// Limits bound what one client can take.
+type Limits = http1.Limits
+
+// Options of New. Workers, Logs and Log are compulsory.
+type Options struct {
+	Workers Workers
+	Logs    Logs
+	Log     *slog.Logger
+	Metrics prometheus.Registerer // nil: metrics are counted but not shown
+	Limits  Limits
+
+	// TrustedProxies are the addresses whose X-Forwarded-* are believed.
+	TrustedProxies []netip.Prefix
+	// CookieSuffixes are the domains under which different tenants have their
+	// hosts: no worker may set a cookie for one of them or for a parent.
+	CookieSuffixes []string
+}
