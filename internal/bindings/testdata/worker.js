@@ -21,7 +21,9 @@ const ops = {
         else ws.close(1000, "done");
       });
       ws.addEventListener("close", () => resolve());
-      ws.addEventListener("error", (e) => reject(new Error(e.message)));
+      // workerd reports an error when the server hangs up right after its close
+      // frame, also without this platform in between.
+      ws.addEventListener("error", (e) => (got.length === messages.length ? resolve() : reject(new Error(e.message))));
     });
     ws.send(messages[0]);
     await done;
