@@ -139,7 +139,7 @@ func (b *bench) platform(data string, env ...string) (*platform, error) {
 	if err := json.Unmarshal(line, p); err != nil {
 		return nil, err
 	}
-	p.client, err = client.New(p.APIURL, p.Token, p.AccountID)
+	p.client, err = client.New(p.APIURL+"/client/v4", p.Token, p.AccountID, client.Options{})
 	return p, err
 }
 
@@ -149,9 +149,9 @@ const helloScript = `export default { fetch() { return new Response("hello") } }
 
 // deploy makes one module the live version of a worker.
 func (p *platform) deploy(ctx context.Context, name, source string) error {
-	_, err := p.client.DeployScript(ctx, name, client.Upload{
+	_, err := p.client.Deploy(ctx, name, &client.Upload{
 		MainModule:        "index.js",
-		Modules:           []client.Module{{Name: "index.js", Type: client.ESModule, Body: []byte(source)}},
+		Modules:           []client.Module{{Name: "index.js", ContentType: client.TypeESModule, Body: []byte(source)}},
 		CompatibilityDate: "2026-09-01",
 	})
 	return err

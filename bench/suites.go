@@ -150,10 +150,10 @@ func (p *platform) socket(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(status.Instances) != 1 {
-		return "", fmt.Errorf("%d workers run, wanted one", len(status.Instances))
+	if len(status.Workers) != 1 {
+		return "", fmt.Errorf("%d workers run, wanted one", len(status.Workers))
 	}
-	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", status.Instances[0].PID))
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", status.Workers[0].PID))
 	return filepath.Join(dir, "http.sock"), err
 }
 
@@ -168,13 +168,11 @@ func staticAssets(ctx context.Context, b *bench) error {
 		return err
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
-	files := map[string][]byte{}
 	for name, size := range map[string]int{"10k.bin": 10 << 10, "1m.bin": 1 << 20} {
 		body := make([]byte, size)
 		for i := range body {
 			body[i] = byte(rng.Uint32())
 		}
-		files["/"+name] = body
 		if err := os.WriteFile(filepath.Join(root, name), body, 0o644); err != nil {
 			return err
 		}
@@ -182,7 +180,15 @@ func staticAssets(ctx context.Context, b *bench) error {
 	if err := os.Chmod(root, 0o755); err != nil {
 		return err
 	}
-	if _, err := p.client.DeployScript(ctx, "site", client.Upload{CompatibilityDate: "2026-09-01", Assets: &client.Assets{Files: files}}); err != nil {
+	files, err := client.ReadAssets(ctx, os.DirFS(root), nil)
+	if err != nil {
+		return err
+	}
+	token, err := p.client.UploadAssets(ctx, "site", files)
+	if err != nil {
+		return err
+	}
+	if _, err := p.client.Deploy(ctx, "site", &client.Upload{CompatibilityDate: "2026-09-01", Assets: &client.UploadedAssets{JWT: token}}); err != nil {
 		return err
 	}
 	ng, ngURL, err := b.nginx(ctx, fmt.Sprintf(nginxFiles, root))
@@ -255,7 +261,7 @@ func (p *platform) allStopped(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(status.Instances) == 0 {
+		if len(status.Workers) == 0 {
 			return nil
 		}
 	}

@@ -20,9 +20,9 @@ import (
 
 // upload deploys one module as the live version.
 func upload(ctx context.Context, c *client.Client, name, source string) (version string, err error) {
-	d, err := c.DeployScript(ctx, name, client.Upload{
+	d, err := c.Deploy(ctx, name, &client.Upload{
 		MainModule:        "index.js",
-		Modules:           []client.Module{{Name: "index.js", Type: client.ESModule, Body: []byte(source)}},
+		Modules:           []client.Module{{Name: "index.js", ContentType: client.TypeESModule, Body: []byte(source)}},
 		CompatibilityDate: "2026-09-01",
 	})
 	return d.VersionID, err
@@ -148,10 +148,10 @@ func TestKilledWorkerdIsReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(status.Instances) != 1 {
-			t.Fatalf("round %d: %d processes run", round, len(status.Instances))
+		if len(status.Workers) != 1 {
+			t.Fatalf("round %d: %d processes run", round, len(status.Workers))
 		}
-		if err := syscall.Kill(status.Instances[0].PID, syscall.SIGKILL); err != nil {
+		if err := syscall.Kill(status.Workers[0].PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		if a := p.get(t, p.host("k"), "/"); a.Status != 200 || a.Body != "alive" {
@@ -197,12 +197,12 @@ func TestCrashDuringDeploys(t *testing.T) {
 			acknowledged[name] = a.Body
 			delete(attempted, name)
 		}
-		scripts, err := c.ListScripts(t.Context())
+		scripts, err := c.Scripts(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range scripts {
-			versions, err := c.ListVersions(t.Context(), s.ID)
+			versions, err := c.Versions(t.Context(), s.ID)
 			if err != nil || len(versions) == 0 {
 				t.Fatalf("round %d: script %s has %d versions, %v: half a deploy", round, s.ID, len(versions), err)
 			}

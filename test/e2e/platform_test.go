@@ -153,7 +153,7 @@ func (p *platform) kill() {
 
 func (p *platform) client(t testing.TB) *client.Client {
 	t.Helper()
-	c, err := client.New(p.APIURL, p.Token, p.AccountID)
+	c, err := client.New(p.APIURL+"/client/v4", p.Token, p.AccountID, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

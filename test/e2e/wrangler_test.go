@@ -279,13 +279,13 @@ func TestAssetsOnlyWorker(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	dir := project(t, map[string]string{
-		"wrangler.jsonc":     `{"name": "site", "compatibility_date": "2026-09-01", "assets": {"directory": "public", "not_found_handling": "404-page"}}`,
-		"public/index.html":  "<h1>home</h1>",
-		"public/about.html":  "<h1>about</h1>",
-		"public/404.html":    "<h1>lost</h1>",
-		"public/_headers":    "/*\n  X-Test: yes\n",
-		"public/_redirects":  "/old /about 301\n",
-		"public/a b/ü.txt":   "unicode",
+		"wrangler.jsonc":       `{"name": "site", "compatibility_date": "2026-09-01", "assets": {"directory": "public", "not_found_handling": "404-page"}}`,
+		"public/index.html":    "<h1>home</h1>",
+		"public/about.html":    "<h1>about</h1>",
+		"public/404.html":      "<h1>lost</h1>",
+		"public/_headers":      "/*\n  X-Test: yes\n",
+		"public/_redirects":    "/old /about 301\n",
+		"public/a b/ü.txt":     "unicode",
 		"public/.well-known/x": "dot",
 	})
 	p.must(t, dir, "deploy")
