@@ -33,6 +33,8 @@ type Runtime interface {
 	// Start returns when the process answers. An error that is a
 	// *workerd.StartError is the script's fault.
 	Start(ctx context.Context, dir string, w *workerd.Worker, onLog func(workerd.LogLine)) (Process, error)
+	// MaxCompatibilityDate returns the newest compatibility date it knows, as "2006-01-02".
+	MaxCompatibilityDate(ctx context.Context) (string, error)
 }
 
 // Process is a running worker.
@@ -61,6 +63,10 @@ func (l launcher) Start(ctx context.Context, dir string, w *workerd.Worker, onLo
 		return nil, err // a nil *workerd.Process must not become a non-nil Process
 	}
 	return p, nil
+}
+
+func (l launcher) MaxCompatibilityDate(ctx context.Context) (string, error) {
+	return l.l.MaxCompatibilityDate(ctx)
 }
 
 // Ticket is what an upload token says; it has the shape of the accounts

@@ -1,0 +1,159 @@
+package workers
+
+import (
+	"context"
+	"io"
+	"math"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/upstream"
+)
+
+// closingMark is added to Instance.state when the process begins to stop. It is
+// far enough below zero that no number of requests brings the sum above.
+const closingMark = math.MinInt64 / 2
+
+// Instance is one running process of a version. A holder of an acquired
+// Instance calls Release exactly once; the process lives at least until then,
+// unless it dies or the drain bound passes.
+type Instance struct {
+	// state is the number of requests in flight, plus closingMark once the
+	// process stops. One word, so that to acquire and to stop cannot cross.
+	state    atomic.Int64
+	requests atomic.Int64
+
+	u       *unit
+	proc    Process
+	pool    *upstream.Pool
+	dir     string
+	doors   io.Closer
+	started time.Time
+
+	stop      chan struct{} // closed once the process begins to stop
+	drained   chan struct{} // closed once it also has no request in flight
+	drainOnce sync.Once
+	gone      chan struct{} // closed when nothing of the process is left
+
+	// What observe last saw; under Service.mu.
+	seen     int64
+	lastUsed time.Time
+}
+
+// Upstream returns the connections to the process.
+func (in *Instance) Upstream() *upstream.Pool { return in.pool }
+
+// Release ends the request that Acquire began.
+func (in *Instance) Release() {
+	if in.state.Add(-1) == closingMark {
+		in.signalDrained()
+	}
+}
+
+// acquire counts a request in, unless the process is stopping.
+func (in *Instance) acquire() bool {
+	if in.state.Add(1) > 0 {
+		in.requests.Add(1)
+		return true
+	}
+	in.Release() // which also notices when the last real request left meanwhile
+	return false
+}
+
+func (in *Instance) signalDrained() { in.drainOnce.Do(func() { close(in.drained) }) }
+
+// close begins to stop the process: no request is let in any more. It reports
+// whether this call was the first.
+func (in *Instance) close() bool {
+	for {
+		n := in.state.Load()
+		if n < 0 {
+			return false
+		}
+		if in.state.CompareAndSwap(n, n+closingMark) {
+			if n == 0 {
+				in.signalDrained()
+			}
+			close(in.stop)
+			return true
+		}
+	}
+}
+
+// closeIdle is close, but only while no request is in flight.
+func (in *Instance) closeIdle() bool {
+	if !in.state.CompareAndSwap(0, closingMark) {
+		return false
+	}
+	in.signalDrained()
+	close(in.stop)
+	return true
+}
+
+// inFlight returns the number of requests in flight and whether the process is stopping.
+func (in *Instance) inFlight() (n int64, closing bool) {
+	n = in.state.Load()
+	if n < 0 {
+		return n - closingMark, true
+	}
+	return n, false
+}
+
+// observe notes whether the process was used since the last look. The caller
+// holds Service.mu.
+func (in *Instance) observe(at time.Time) {
+	requests := in.requests.Load()
+	if n, _ := in.inFlight(); n > 0 || requests != in.seen {
+		in.seen, in.lastUsed = requests, at
+	}
+}
+
+// run is the life of the process from ready to gone.
+func (in *Instance) run() {
+	s := in.u.s
+	crashed := false
+	select {
+	case <-in.proc.Done():
+		crashed = in.close()
+	case <-in.stop:
+		bound := time.NewTimer(s.o.DrainTimeout)
+		select {
+		case <-in.drained:
+		case <-in.proc.Done():
+		case <-s.kill:
+		case <-bound.C:
+			n, _ := in.inFlight()
+			s.log.Warn("requests cut off at the drain bound", "script", in.u.scope.script, "version", in.u.version, "in_flight", n)
+		}
+		bound.Stop()
+	}
+	if crashed {
+		s.log.Error("worker process ended unexpectedly", "script", in.u.scope.script, "version", in.u.version, "pid", in.proc.Pid(), "error", in.proc.Err())
+	}
+	in.u.detach(in, crashed)
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.StopTimeout)
+	defer cancel()
+	if err := in.proc.Stop(ctx); err != nil && !crashed {
+		s.log.Warn("worker process did not end kindly", "script", in.u.scope.script, "version", in.u.version, "error", err)
+	}
+	s.clean(in.dir, in.doors)
+	s.mu.Lock()
+	delete(s.running, in)
+	s.mu.Unlock()
+	close(in.gone)
+	<-s.slots
+}
+
+// clean closes the doors and removes the folder of a process.
+func (s *Service) clean(dir string, doors io.Closer) {
+	if doors != nil {
+		if err := doors.Close(); err != nil {
+			s.log.Warn("doors of a worker did not close", "dir", dir, "error", err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		s.log.Warn("run folder of a worker was not removed", "dir", dir, "error", err)
+	}
+}

@@ -1,0 +1,355 @@
+package workers
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxTags        = 100
+	maxTag         = 1024 // bytes
+	maxEgressRules = 256
+)
+
+func (r *scriptRow) public() Script {
+	return Script{Account: r.scope.account, Name: r.scope.script, Tag: r.id, CreatedAt: r.createdAt, ModifiedAt: r.modifiedAt, Settings: r.settings}
+}
+
+// Script returns a script with its live deployment and version, and its latest
+// version. The error is CodeNotFound when there is none.
+func (s *Service) Script(ctx context.Context, account, name string) (Script, error) {
+	row, err := s.script(ctx, scope{account, name})
+	if err != nil {
+		return Script{}, err
+	}
+	out := row.public()
+	if err := s.addVersions(ctx, row, &out); err != nil {
+		return Script{}, err
+	}
+	return out, nil
+}
+
+func (s *Service) addVersions(ctx context.Context, row *scriptRow, out *Script) error {
+	latest, err := s.latestVersion(ctx, row.id)
+	if err != nil {
+		return err
+	}
+	if latest != nil {
+		v := latest.public(row.scope)
+		out.Latest = &v
+	}
+	live, err := s.liveDeployment(ctx, row.id)
+	if err != nil || live == nil {
+		return err
+	}
+	d := live.public()
+	out.Deployment = &d
+	if latest != nil && latest.id == live.doc.serves() {
+		out.Live = out.Latest
+		return nil
+	}
+	serving, err := s.version(ctx, row.id, live.doc.serves())
+	if err != nil {
+		return err
+	}
+	v := serving.public(row.scope)
+	out.Live = &v
+	return nil
+}
+
+// Scripts lists the scripts of an account by name, with what [Service.Script] returns of each.
+func (s *Service) Scripts(ctx context.Context, account string) ([]Script, error) {
+	found, err := s.scriptRows(ctx, account)
+	if err != nil {
+		return nil, internal("list the Workers", err)
+	}
+	out := make([]Script, 0, len(found))
+	for _, row := range found {
+		sc := row.public()
+		if err := s.addVersions(ctx, row, &sc); err != nil {
+			return nil, err
+		}
+		out = append(out, sc)
+	}
+	return out, nil
+}
+
+func (s *Service) scriptRows(ctx context.Context, account string) ([]*scriptRow, error) {
+	rows, err := s.db().QueryContext(ctx, `SELECT `+scriptColumns+` FROM scripts s WHERE s.account_id = ? ORDER BY s.name`, account)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var found []*scriptRow
+	for rows.Next() {
+		row, err := scanScript(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, row)
+	}
+	return found, rows.Err()
+}
+
+// Content returns the live version of a script, the latest one if it is not
+// deployed; its modules are read with [Service.OpenModule].
+func (s *Service) Content(ctx context.Context, account, name string) (Version, error) {
+	sc, err := s.Script(ctx, account, name)
+	switch {
+	case err != nil:
+		return Version{}, err
+	case sc.Live != nil:
+		return *sc.Live, nil
+	case sc.Latest != nil:
+		return *sc.Latest, nil
+	}
+	return Version{}, fail(CodeNoVersions, 404, "The Worker %s has no version yet. Deploy it first.", name)
+}
+
+// References returns what would break if the script were deleted. This release
+// has no binding that names another script, so that is nothing; the script must exist.
+func (s *Service) References(ctx context.Context, account, name string) (References, error) {
+	_, err := s.script(ctx, scope{account, name})
+	return References{}, err
+}
+
+// Delete deletes a script with all its versions, deployments and secrets.
+// Requests in flight finish. The error is CodeNotFound when there is none.
+func (s *Service) Delete(ctx context.Context, account, name string) error {
+	sc := scope{account, name}
+	unlock, err := s.locks.lock(ctx, sc)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	row, err := s.script(ctx, sc)
+	if err != nil {
+		return err
+	}
+	err = s.o.Store.DB.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM scripts WHERE id = ?`, row.id) // and what refers to it
+		return err
+	})
+	if err != nil {
+		return internal("delete the Worker", err)
+	}
+	s.hosts.forget(name)
+	for _, u := range s.unitsOf(sc) {
+		u.discard()
+	}
+	return nil
+}
+
+// unitsOf returns the units of a script that are in memory.
+func (s *Service) unitsOf(sc scope) []*unit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*unit
+	for _, p := range s.units {
+		if u := p.Value(); u != nil && u.scope == sc {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// change applies edit to the settings of a script and saves them.
+func (s *Service) change(ctx context.Context, sc scope, edit func(*scriptRow) error) (Script, error) {
+	unlock, err := s.locks.lock(ctx, sc)
+	if err != nil {
+		return Script{}, err
+	}
+	defer unlock()
+	row, err := s.script(ctx, sc)
+	if err != nil {
+		return Script{}, err
+	}
+	if err := edit(row); err != nil {
+		return Script{}, err
+	}
+	if err := s.commit(ctx, &change{script: row, settings: true}); err != nil {
+		return Script{}, err
+	}
+	s.hosts.forget(sc.script)
+	row.settings.WorkersDev, row.settings.Previews = row.workersDev, row.previews
+	return row.public(), nil
+}
+
+// PatchSettings changes the settings that are not versioned and returns the script.
+func (s *Service) PatchSettings(ctx context.Context, account, name string, p SettingsPatch) (Script, error) {
+	return s.change(ctx, scope{account, name}, func(row *scriptRow) error {
+		if err := p.check(); err != nil {
+			return err
+		}
+		row.settings.apply(p)
+		return nil
+	})
+}
+
+// SetSubdomain says whether the script answers on its workers hostname, and its
+// versions on preview hostnames; previews nil means as enabled.
+func (s *Service) SetSubdomain(ctx context.Context, account, name string, enabled bool, previews *bool) (Script, error) {
+	return s.change(ctx, scope{account, name}, func(row *scriptRow) error {
+		row.workersDev, row.previews = enabled, enabled
+		if previews != nil {
+			row.previews = *previews
+		}
+		return nil
+	})
+}
+
+// SetEgress says which private addresses the script may reach. Its processes
+// are replaced: those that run finish their requests with the old rules.
+func (s *Service) SetEgress(ctx context.Context, account, name string, p EgressPolicy) (Script, error) {
+	sc := scope{account, name}
+	out, err := s.change(ctx, sc, func(row *scriptRow) error {
+		if len(p.Allow) > maxEgressRules {
+			return fail(CodeInvalidRequest, 400, "There are %d egress rules; at most %d are allowed.", len(p.Allow), maxEgressRules)
+		}
+		for _, r := range p.Allow {
+			if !r.Prefix.IsValid() || r.FromPort > r.ToPort {
+				return fail(CodeInvalidRequest, 400, "The egress rule %s, ports %d to %d, is not one.", r.Prefix, r.FromPort, r.ToPort)
+			}
+		}
+		row.settings.Egress = p
+		return nil
+	})
+	if err != nil {
+		return Script{}, err
+	}
+	for _, u := range s.unitsOf(sc) {
+		u.replace()
+	}
+	return out, nil
+}
+
+// replace lets the next request start a new process.
+func (u *unit) replace() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stale = u.starting != nil // it may have read the old rules
+	if in := u.current.Swap(nil); in != nil {
+		in.close()
+	}
+}
+
+func (p *SettingsPatch) check() error {
+	if p.Tags != nil {
+		if len(*p.Tags) > maxTags {
+			return fail(CodeInvalidRequest, 400, "There are %d tags; at most %d are allowed.", len(*p.Tags), maxTags)
+		}
+		for _, t := range *p.Tags {
+			if t == "" || len(t) > maxTag || !utf8.ValidString(t) || strings.ContainsFunc(t, isControl) {
+				return fail(CodeInvalidRequest, 400, "The tag %q is not allowed.", clip(t))
+			}
+		}
+	}
+	for name, raw := range map[string]json.RawMessage{"observability": p.Observability, "tail_consumers": p.TailConsumers} {
+		if raw != nil && (len(raw) > 1<<16 || !json.Valid(raw)) {
+			return fail(CodeInvalidRequest, 400, "The setting %s is not JSON, or is too large.", name)
+		}
+	}
+	return nil
+}
+
+func (s *Settings) apply(p SettingsPatch) {
+	if p.Logpush != nil {
+		s.Logpush = *p.Logpush
+	}
+	if p.Tags != nil {
+		s.Tags = slices.Clone(*p.Tags)
+	}
+	set := func(field *json.RawMessage, raw json.RawMessage) {
+		switch {
+		case raw == nil:
+		case bytes.Equal(bytes.TrimSpace(raw), []byte("null")):
+			*field = nil
+		default:
+			*field = slices.Clone(raw)
+		}
+	}
+	set(&s.Observability, p.Observability)
+	set(&s.TailConsumers, p.TailConsumers)
+}
+
+// stored returns the settings without what has columns of its own.
+func (s Settings) stored() Settings {
+	s.WorkersDev, s.Previews = false, false
+	return s
+}
+
+// Usage is what a script takes up.
+type Usage struct {
+	Versions int
+	Modules  int64 // bytes of the live version's modules
+	Assets   int   // files of the live version
+}
+
+// Usage returns what a script takes up. The error is CodeNotFound when there is none.
+func (s *Service) Usage(ctx context.Context, account, name string) (Usage, error) {
+	row, err := s.script(ctx, scope{account, name})
+	if err != nil {
+		return Usage{}, err
+	}
+	var out Usage
+	if err := s.db().QueryRowContext(ctx, `SELECT count(*) FROM versions WHERE script_id = ?`, row.id).Scan(&out.Versions); err != nil {
+		return Usage{}, internal("count the versions", err)
+	}
+	live, err := s.liveDeployment(ctx, row.id)
+	if err != nil || live == nil {
+		return out, err
+	}
+	v, err := s.version(ctx, row.id, live.doc.serves())
+	if err != nil {
+		return Usage{}, err
+	}
+	for _, m := range v.doc.Modules {
+		out.Modules += m.Size
+	}
+	if v.doc.Assets != nil {
+		out.Assets = v.doc.Assets.Files
+	}
+	return out, nil
+}
+
+// Instances lists the processes that run, by script and version.
+func (s *Service) Instances() []InstanceInfo {
+	s.mu.Lock()
+	running := make([]*Instance, 0, len(s.running))
+	for in := range s.running {
+		running = append(running, in)
+	}
+	s.mu.Unlock()
+	out := make([]InstanceInfo, 0, len(running))
+	for _, in := range running {
+		info := InstanceInfo{
+			Account: in.u.scope.account, Script: in.u.scope.script, Version: in.u.version,
+			PID: in.proc.Pid(), Requests: in.requests.Load(), StartedAt: in.started,
+		}
+		info.InFlight, info.Draining = in.inFlight()
+		rss, cpu, err := in.proc.Usage()
+		if err == nil { // it may have ended since
+			info.RSS, info.CPU = rss, cpu
+		}
+		out = append(out, info)
+	}
+	slices.SortFunc(out, func(a, b InstanceInfo) int {
+		return cmp.Or(strings.Compare(a.Script, b.Script), strings.Compare(a.Version, b.Version), a.StartedAt.Compare(b.StartedAt))
+	})
+	return out
+}
+
+// Exists reports whether there is a script of that name.
+func (s *Service) Exists(ctx context.Context, account, name string) (bool, error) {
+	_, err := s.script(ctx, scope{account, name})
+	if isCode(err, CodeNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
