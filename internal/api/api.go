@@ -27,10 +27,8 @@ type Options struct {
 	Registry *prometheus.Registry
 
 	// EdgeURL is where visitors reach the edge: scheme, and the port if it is not the scheme's own.
-	// Its host is not used; workers have hostnames below WorkersDomain.
+	// Its host is not used; workers have hostnames of their own.
 	EdgeURL func() *url.URL
-	// WorkersDomain is the suffix of the workers' hostnames: <worker>.<subdomain>.<WorkersDomain>.
-	WorkersDomain string
 
 	// Status describes the platform itself for "selvage status".
 	Status func(ctx context.Context) Platform

@@ -7,7 +7,9 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"slices"
 
+	"github.com/selvage-dev/selvage/internal/api/form"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
@@ -23,10 +25,10 @@ func getContent(c *call) (any, error) {
 		return nil, errf(codeNotFound, "the worker %q has no code: it has static assets only, or no version", s.Name)
 	}
 	if v.ServiceWorker {
-		for _, m := range v.Modules {
-			if m.Name == v.MainModule || v.MainModule == "" && m.ContentType == "application/javascript" {
-				return c.plainContent(m), nil
-			}
+		// One script and perhaps its source map.
+		i := slices.IndexFunc(v.Modules, func(m workers.Module) bool { return m.ContentType != form.SourceMapType })
+		if i >= 0 {
+			return c.plainContent(v.Modules[i]), nil
 		}
 	}
 	return c.formContent(v), nil
@@ -47,21 +49,21 @@ func (c *call) plainContent(m workers.Module) stream {
 
 func (c *call) formContent(v *workers.Version) stream {
 	return func(w http.ResponseWriter) error {
-		form := multipart.NewWriter(w)
-		w.Header().Set("Content-Type", form.FormDataContentType())
+		mw := multipart.NewWriter(w)
+		w.Header().Set("Content-Type", mw.FormDataContentType())
 		w.Header().Set("Etag", fmt.Sprintf("%q", v.Etag))
 		// A module's name may hold what a header may not.
 		w.Header().Set("Cf-Entrypoint", mime.QEncoding.Encode("utf-8", v.MainModule))
 		for _, m := range v.Modules {
-			if err := c.writeModule(form, m); err != nil {
+			if err := c.writeModule(mw, m); err != nil {
 				return fmt.Errorf("write module %q: %w", m.Name, err)
 			}
 		}
-		return form.Close()
+		return mw.Close()
 	}
 }
 
-func (c *call) writeModule(form *multipart.Writer, m workers.Module) error {
+func (c *call) writeModule(mw *multipart.Writer, m workers.Module) error {
 	r, err := c.Workers.OpenModule(m)
 	if err != nil {
 		return err
@@ -70,7 +72,7 @@ func (c *call) writeModule(form *multipart.Writer, m workers.Module) error {
 	h := textproto.MIMEHeader{}
 	h.Set("Content-Disposition", multipart.FileContentDisposition(m.Name, m.Name))
 	h.Set("Content-Type", m.ContentType)
-	part, err := form.CreatePart(h)
+	part, err := mw.CreatePart(h)
 	if err != nil {
 		return err
 	}

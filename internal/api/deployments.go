@@ -25,15 +25,18 @@ type deploymentsJSON struct {
 	Deployments []deploymentJSON `json:"deployments"`
 }
 
+// maxDeployments bounds the list: what is older has no use but in the log.
+const maxDeployments = 100
+
 // listDeployments answers newest first: wrangler takes the first one as the live one.
 func listDeployments(c *call) (any, error) {
-	all, err := c.Workers.Deployments(c.ctx(), c.account(), c.script())
+	all, err := c.Workers.Deployments(c.ctx(), c.account(), c.script(), maxDeployments)
 	if err != nil {
 		return nil, err
 	}
 	out := deploymentsJSON{Deployments: make([]deploymentJSON, len(all))}
 	for i := range all {
-		out.Deployments[i] = newDeploymentJSON(all[i])
+		out.Deployments[i] = newDeploymentJSON(&all[i])
 	}
 	return out, nil
 }
@@ -55,11 +58,11 @@ func createDeployment(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	d, err := c.Workers.Deploy(c.ctx(), c.account(), c.script(), &workers.DeployRequest{
+	d, err := c.Workers.Deploy(c.ctx(), c.account(), c.script(), workers.DeployRequest{
 		Strategy: in.Strategy, Versions: in.Versions, Annotations: in.Annotations, Force: force, Origin: c.origin(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return newDeploymentJSON(d), nil
+	return newDeploymentJSON(&d), nil
 }

@@ -26,23 +26,31 @@ type Accounts interface {
 // Workers is what the door needs of the workers service.
 type Workers interface {
 	PutModule(ctx context.Context, r io.Reader) (blob string, size int64, err error)
-	PutScript(ctx context.Context, account, script string, u *workers.Upload) (*workers.Version, error)
-	CreateVersion(ctx context.Context, account, script string, u *workers.Upload) (*workers.Version, error)
-	Script(ctx context.Context, account, script string) (*workers.Script, error)
-	Scripts(ctx context.Context, account string) ([]*workers.Script, error)
+	OpenModule(m workers.Module) (*os.File, error)
+	PutScript(ctx context.Context, account, script string, u *workers.Upload) (workers.Deployed, error)
+	CreateVersion(ctx context.Context, account, script string, u *workers.Upload) (workers.Version, error)
+	Versions(ctx context.Context, account, script string, offset, limit int) ([]workers.Version, error)
+	Version(ctx context.Context, account, script, id string) (workers.Version, error)
+	Deploy(ctx context.Context, account, script string, d workers.DeployRequest) (workers.Deployment, error)
+	Deployments(ctx context.Context, account, script string, limit int) ([]workers.Deployment, error)
+
+	Script(ctx context.Context, account, script string) (workers.Script, error)
+	Scripts(ctx context.Context, account string) ([]workers.Script, error)
 	DeleteScript(ctx context.Context, account, script string, force bool) error
 	References(ctx context.Context, account, script string) (workers.References, error)
-	Versions(ctx context.Context, account, script string) ([]*workers.Version, error)
-	Version(ctx context.Context, account, script, id string) (*workers.Version, error)
-	OpenModule(m workers.Module) (*os.File, error)
-	Deployments(ctx context.Context, account, script string) ([]*workers.Deployment, error)
-	Deploy(ctx context.Context, account, script string, d *workers.DeployRequest) (*workers.Deployment, error)
 	PatchSettings(ctx context.Context, account, script string, p workers.SettingsPatch) (workers.Settings, error)
 	SetSubdomain(ctx context.Context, account, script string, enabled bool, previews *bool) (workers.Settings, error)
 	SetEgress(ctx context.Context, account, script string, p workers.EgressPolicy) error
+	Hostname(account, script string) string
+	PreviewSuffix(account, script string) string
+	ForgetHosts()
+
 	Secrets(ctx context.Context, account, script string) ([]workers.Secret, error)
-	PatchSecrets(ctx context.Context, account, script string, patch []workers.SecretPatch, by workers.Origin) error
-	PatchLatest(ctx context.Context, account, script string, p workers.LatestPatch) (*workers.Version, error)
+	PutSecret(ctx context.Context, account, script, secret, text string, by workers.Origin) (workers.Secret, error)
+	DeleteSecret(ctx context.Context, account, script, secret string, by workers.Origin) error
+	PatchSecrets(ctx context.Context, account, script string, patch []workers.SecretPatch, by workers.Origin) ([]workers.Secret, error)
+	PatchLatestVersion(ctx context.Context, account, script string, p workers.LatestPatch) (workers.Version, error)
+
 	StartAssetSession(ctx context.Context, account, script string, manifest map[string]workers.ManifestEntry) (workers.AssetSession, error)
 	PutAsset(ctx context.Context, account, token string, a AssetUpload) (completed string, err error)
 	Instances() []workers.InstanceInfo

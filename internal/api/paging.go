@@ -24,24 +24,27 @@ const (
 // wrangler's length loops (they ask for the next page while the last one was full) and its SDK (it
 // asks until a page is empty) both end there.
 func page[T any](q url.Values, all []T) (paged, error) {
-	// page=0 is what wrangler's config download sends for the first page.
-	n, err := intParam(q, "page", 1, 0, 1<<30)
-	if err != nil {
-		return paged{}, err
-	}
-	n = max(n, 1)
-	per, err := intParam(q, "per_page", defaultPerPage, 1, maxPerPage)
+	n, per, err := pageParams(q, defaultPerPage)
 	if err != nil {
 		return paged{}, err
 	}
 	from := min((n-1)*per, len(all))
-	items := all[from:min(from+per, len(all))]
-	if items == nil {
-		items = []T{}
+	items := list(all[from:min(from+per, len(all))])
+	return paged{Items: items, Info: newResultInfo(n, per, len(items), len(all))}, nil
+}
+
+// pageParams reads page (from 1) and per_page. page=0, which wrangler's download of a configuration
+// sends, is the first page too.
+func pageParams(q url.Values, defaultPer int) (n, per int, err error) {
+	if n, err = intParam(q, "page", 1, 0, 1<<20); err != nil {
+		return 0, 0, err
 	}
-	return paged{Items: items, Info: resultInfo{
-		Page: n, PerPage: per, Count: len(items), TotalCount: len(all), TotalPages: (len(all) + per - 1) / per,
-	}}, nil
+	per, err = intParam(q, "per_page", defaultPer, 1, maxPerPage)
+	return max(n, 1), per, err
+}
+
+func newResultInfo(page, per, count, total int) resultInfo {
+	return resultInfo{Page: page, PerPage: per, Count: count, TotalCount: total, TotalPages: (total + per - 1) / per}
 }
 
 // intParam reads a whole number from the query.

@@ -44,14 +44,10 @@ func putSecret(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	p, err := in.patch()
-	if err != nil {
+	if _, err := in.patch(); err != nil {
 		return nil, err
 	}
-	if err := c.Workers.PatchSecrets(c.ctx(), c.account(), c.script(), []workers.SecretPatch{p}, c.origin()); err != nil {
-		return nil, err
-	}
-	return workers.Secret{Name: in.Name, Type: secretText}, nil
+	return c.Workers.PutSecret(c.ctx(), c.account(), c.script(), in.Name, *in.Text, c.origin())
 }
 
 func getSecret(c *call) (any, error) {
@@ -69,8 +65,7 @@ func getSecret(c *call) (any, error) {
 // deleteSecret takes the name decoded, whether or not url_encoded=true says so: a path that is not
 // encoded decodes to itself.
 func deleteSecret(c *call) (any, error) {
-	p := []workers.SecretPatch{{Name: c.params["secret"]}}
-	return nil, c.Workers.PatchSecrets(c.ctx(), c.account(), c.script(), p, c.origin())
+	return nil, c.Workers.DeleteSecret(c.ctx(), c.account(), c.script(), c.params["secret"], c.origin())
 }
 
 type bulkJSON struct {
@@ -100,8 +95,6 @@ func patchSecrets(c *call) (any, error) {
 		}
 		patch = append(patch, p)
 	}
-	if err := c.Workers.PatchSecrets(c.ctx(), c.account(), c.script(), patch, c.origin()); err != nil {
-		return nil, err
-	}
-	return listSecrets(c)
+	all, err := c.Workers.PatchSecrets(c.ctx(), c.account(), c.script(), patch, c.origin())
+	return list(all), err
 }

@@ -50,7 +50,7 @@ type scriptJSON struct {
 // would overwrite another tool's work, or download a configuration and compare.
 const lastDeployedFrom = "wrangler"
 
-func newScriptJSON(s *workers.Script) scriptJSON {
+func newScriptJSON(s workers.Script) scriptJSON {
 	j := scriptJSON{
 		ID: s.Name, Tag: s.Tag, Tags: list(s.Settings.Tags), Handlers: []string{}, CompatibilityFlags: []string{},
 		CreatedOn: stamp(s.CreatedAt), ModifiedOn: stamp(s.ModifiedAt), UsageModel: workers.UsageModel,
@@ -68,7 +68,7 @@ func newScriptJSON(s *workers.Script) scriptJSON {
 }
 
 // current is the version that serves, or else the latest one; nil when there is none.
-func current(s *workers.Script) *workers.Version {
+func current(s workers.Script) *workers.Version {
 	if s.Live != nil {
 		return s.Live
 	}

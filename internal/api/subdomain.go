@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"net"
 	"net/url"
 
 	"github.com/selvage-dev/selvage/internal/workers"
@@ -28,6 +27,7 @@ func putAccountSubdomain(c *call) (any, error) {
 	if err := c.Accounts.SetSubdomain(c.ctx(), in.Subdomain); err != nil {
 		return nil, err
 	}
+	c.Workers.ForgetHosts()
 	return subdomainJSON{Subdomain: c.Accounts.Account().Subdomain}, nil
 }
 
@@ -52,14 +52,15 @@ type placeJSON struct {
 }
 
 func (c *call) place(script string, s workers.Settings) placeJSON {
-	host := script + "." + c.Accounts.Account().Subdomain + "." + c.WorkersDomain
 	edge := c.EdgeURL()
-	if port := edge.Port(); port != "" {
-		host = net.JoinHostPort(host, port)
+	port := ""
+	if p := edge.Port(); p != "" {
+		port = ":" + p
 	}
 	return placeJSON{
 		Enabled: s.WorkersDev, PreviewsEnabled: s.Previews,
-		URL: (&url.URL{Scheme: edge.Scheme, Host: host}).String(), PreviewURLSuffix: "-" + host,
+		URL:              (&url.URL{Scheme: edge.Scheme, Host: c.Workers.Hostname(c.account(), script) + port}).String(),
+		PreviewURLSuffix: c.Workers.PreviewSuffix(c.account(), script) + port,
 	}
 }
 

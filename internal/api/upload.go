@@ -93,15 +93,11 @@ func putScript(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.Workers.PutScript(c.ctx(), c.account(), c.script(), u)
+	d, err := c.Workers.PutScript(c.ctx(), c.account(), c.script(), u)
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.Workers.Script(c.ctx(), c.account(), c.script())
-	if err != nil {
-		return nil, err
-	}
-	return putJSON{scriptJSON: newScriptJSON(s), DeploymentID: v.ID, StartupTimeMS: startupMS(v)}, nil
+	return putJSON{scriptJSON: newScriptJSON(d.Script), DeploymentID: d.Version.ID, StartupTimeMS: startupMS(&d.Version)}, nil
 }
 
 // startupMS rounds up, so that a script that has code never shows 0, which reads as "not measured".
@@ -126,5 +122,5 @@ func createVersion(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newVersionJSON(v, s.Settings), nil
+	return newVersionJSON(&v, s.Settings), nil
 }

@@ -73,31 +73,32 @@ type itemsJSON struct {
 	Items []versionJSON `json:"items"`
 }
 
-// listVersions answers newest first. deployable=true asks for those that may be deployed: all.
+// listVersions answers newest first. deployable=true asks for those that may be deployed: all. wrangler
+// sends neither page nor per_page and wants all, so the first page is as large as one may be.
 func listVersions(c *call) (any, error) {
 	s, err := c.Workers.Script(c.ctx(), c.account(), c.script())
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.Workers.Versions(c.ctx(), c.account(), c.script())
-	if err != nil {
-		return nil, err
-	}
 	q := c.query()
-	if !q.Has("per_page") {
-		// wrangler sends neither page nor per_page and wants all that can be deployed.
-		q.Set("per_page", "1000")
-	}
-	p, err := page(q, all)
+	n, per, err := pageParams(q, maxPerPage)
 	if err != nil {
 		return nil, err
 	}
-	out := itemsJSON{Items: []versionJSON{}}
-	for _, v := range p.Items.([]*workers.Version) {
-		out.Items = append(out.Items, newVersionJSON(v, s.Settings))
+	page, err := c.Workers.Versions(c.ctx(), c.account(), c.script(), (n-1)*per, per)
+	if err != nil {
+		return nil, err
 	}
-	p.Items = out
-	return p, nil
+	out := itemsJSON{Items: make([]versionJSON, len(page))}
+	for i := range page {
+		out.Items[i] = newVersionJSON(&page[i], s.Settings)
+	}
+	total := 0
+	if s.Latest != nil {
+		// Versions are numbered without gaps and none is ever deleted alone.
+		total = int(s.Latest.Number)
+	}
+	return paged{Items: out, Info: newResultInfo(n, per, len(page), total)}, nil
 }
 
 func getVersion(c *call) (any, error) {
@@ -109,7 +110,7 @@ func getVersion(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newVersionJSON(v, s.Settings), nil
+	return newVersionJSON(&v, s.Settings), nil
 }
 
 type latestPatchJSON struct {
@@ -140,7 +141,7 @@ func patchLatest(c *call) (any, error) {
 		}
 		p.Env = append(p.Env, workers.SecretPatch{Name: name, Text: env.Text})
 	}
-	v, err := c.Workers.PatchLatest(c.ctx(), c.account(), c.script(), p)
+	v, err := c.Workers.PatchLatestVersion(c.ctx(), c.account(), c.script(), p)
 	if err != nil {
 		return nil, err
 	}
@@ -148,5 +149,5 @@ func patchLatest(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newVersionJSON(v, s.Settings), nil
+	return newVersionJSON(&v, s.Settings), nil
 }
