@@ -26,7 +26,7 @@ func startAssetSession(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	s, err := c.Workers.StartAssetSession(c.ctx(), c.account(), c.script(), in.Manifest)
+	s, err := c.Workers.CreateAssetSession(c.ctx(), c.account(), c.script(), in.Manifest)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +69,7 @@ func uploadAssets(c *call) (any, error) {
 		if n == maxAssetParts {
 			return nil, errf(codeInvalidAsset, "the form holds more than %d assets", maxAssetParts)
 		}
-		token, err := c.Workers.PutAsset(c.ctx(), c.account(), c.bearer, AssetUpload{
-			Hash: part.FormName(), ContentType: servedType(part.Header.Get("Content-Type")), Body: part, Base64: true,
-		})
+		token, err := c.Workers.UploadAsset(c.ctx(), c.account(), c.bearer, part.FormName(), servedType(part.Header.Get("Content-Type")), part, true)
 		if err != nil {
 			return nil, err
 		}
@@ -91,9 +89,7 @@ func assetFormError(err error) error {
 
 // uploadAsset takes one asset as it is.
 func uploadAsset(c *call) (any, error) {
-	token, err := c.Workers.PutAsset(c.ctx(), c.account(), c.bearer, AssetUpload{
-		Hash: c.params["hash"], ContentType: servedType(c.r.Header.Get("Content-Type")), Body: c.r.Body,
-	})
+	token, err := c.Workers.UploadAsset(c.ctx(), c.account(), c.bearer, c.params["hash"], servedType(c.r.Header.Get("Content-Type")), c.r.Body, false)
 	if err != nil {
 		return nil, err
 	}

@@ -51,8 +51,8 @@ type Workers interface {
 	PatchSecrets(ctx context.Context, account, script string, patch []workers.SecretPatch, by workers.Origin) ([]workers.Secret, error)
 	PatchLatestVersion(ctx context.Context, account, script string, p workers.LatestPatch) (workers.Version, error)
 
-	StartAssetSession(ctx context.Context, account, script string, manifest map[string]workers.ManifestEntry) (workers.AssetSession, error)
-	PutAsset(ctx context.Context, account, token string, a AssetUpload) (completed string, err error)
+	CreateAssetSession(ctx context.Context, account, script string, manifest map[string]workers.ManifestEntry) (workers.AssetSession, error)
+	UploadAsset(ctx context.Context, account, token, hash, contentType string, body io.Reader, isBase64 bool) (completion string, err error)
 	Instances() []workers.InstanceInfo
 }
 
@@ -60,12 +60,4 @@ type Workers interface {
 type Logs interface {
 	Query(ctx context.Context, f telemetry.Filter, yield func(telemetry.Event) bool) error
 	Follow(ctx context.Context, f telemetry.Filter, yield func(telemetry.Event) bool) error
-}
-
-// AssetUpload is one asset of an upload session.
-type AssetUpload struct {
-	Hash        string
-	ContentType string
-	Body        io.Reader
-	Base64      bool
 }

@@ -81,24 +81,10 @@ func getEgress(c *call) (any, error) {
 	return workers.EgressPolicy{Allow: list(s.Settings.Egress.Allow)}, nil
 }
 
-// maxEgressRules bounds a policy: each is looked at for every address dialled.
-const maxEgressRules = 256
-
 func putEgress(c *call) (any, error) {
 	var in workers.EgressPolicy
 	if err := c.decode(&in); err != nil {
 		return nil, err
-	}
-	if len(in.Allow) > maxEgressRules {
-		return nil, errf(codeBadRequest, "the egress policy has %d rules; %d are the most", len(in.Allow), maxEgressRules)
-	}
-	for i, r := range in.Allow {
-		if !r.Prefix.IsValid() || r.Prefix != r.Prefix.Masked() {
-			return nil, errf(codeBadRequest, "egress rule %d: %q is no network in CIDR form, as 10.0.0.0/8", i+1, r.Prefix)
-		}
-		if r.FromPort > r.ToPort || r.FromPort == 0 && r.ToPort != 0 {
-			return nil, errf(codeBadRequest, "egress rule %d: the ports %d to %d are no range; leave both out to allow all", i+1, r.FromPort, r.ToPort)
-		}
 	}
 	if err := c.Workers.SetEgress(c.ctx(), c.account(), c.script(), in); err != nil {
 		return nil, err
