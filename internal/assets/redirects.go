@@ -57,6 +57,7 @@ func ParseRedirects(text, htmlHandling string) (*RedirectRules, []Warning) {
 		}
 		seen[source] = true
 		if static {
+			rule.to.exact = true
 			d.static[source] = rule
 			continue
 		}

@@ -13,7 +13,9 @@ const maxLocation = 16 << 10
 // target is the destination of a redirect, with placeholders.
 type target struct {
 	// external says that the text names a host; scheme is then "https", or "" for the request's own.
-	external  bool
+	external bool
+	// exact keeps runs of slashes in the path of a rule without wildcards, as the platform does.
+	exact     bool
 	scheme    string
 	authority string
 	// path holds path, query and fragment. For an external target it may be empty.
@@ -90,7 +92,8 @@ type destination struct {
 	query, fragment string // with their "?" and "#", or empty
 }
 
-// resolve fills in what the wildcards matched. ok is false when that gives no valid URL.
+// resolve fills in what the wildcards matched. It fails with errTargetHost when that gives no valid
+// host and with ErrHeaderTooLarge.
 func (t *target) resolve(r *Request, bound []binding) (destination, error) {
 	text, ok := expand(t.path, bound, maxLocation)
 	if !ok {
@@ -107,7 +110,10 @@ func (t *target) resolve(r *Request, bound []binding) (destination, error) {
 	}
 	text = strings.ReplaceAll(text, `\`, "/")
 	if !t.external {
-		d.path = normalizePath(collapseSlashes(text))
+		if !t.exact {
+			text = collapseSlashes(text)
+		}
+		d.path = oneSlash(normalizePath(text))
 		return d, nil
 	}
 	authority := t.authority
@@ -126,12 +132,15 @@ func (t *target) resolve(r *Request, bound []binding) (destination, error) {
 	}
 	if scheme == r.Scheme && strings.EqualFold(authority, r.Host) {
 		// The origin is left out, so a path of two slashes would name a host again.
-		d.path = collapseSlashes(d.path)
+		d.path = oneSlash(d.path)
 		return d, nil
 	}
 	d.origin = scheme + "://" + authority
 	return d, nil
 }
+
+// oneSlash leaves one of the slashes that a path starts with: "//x" in a Location would name a host.
+func oneSlash(path string) string { return "/" + strings.TrimLeft(path, "/") }
 
 // encodeNonEmpty encodes what follows the first byte of s, a "?" or "#". With nothing there it
 // returns "", as the URL standard's serialisation of search and hash does.
