@@ -33,29 +33,35 @@ func (c *connector) Connect(context.Context) (driver.Conn, error) {
 	if c.interruptible {
 		return raw, nil
 	}
-	return &writerConn{SQLiteConn: raw}, nil
+	return &writerConn{SQLiteConn: raw, path: c.path}, nil
 }
 
 // writerConn is a connection whose statements are never interrupted by a
 // context: an interrupted INSERT, UPDATE or DELETE rolls back the whole
 // transaction (https://sqlite.org/c3ref/interrupt.html), which is shared.
-// A context that has ended stops the next statement instead.
+// A context that has ended stops the next statement instead. Failures of the
+// disk get their types here, so that whoever runs the statement adds its own
+// words to them.
 type writerConn struct {
 	*sqlite3.SQLiteConn
+
+	path string
 }
 
 func (c *writerConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return c.SQLiteConn.ExecContext(context.WithoutCancel(ctx), query, args)
+	result, err := c.SQLiteConn.ExecContext(context.WithoutCancel(ctx), query, args)
+	return result, classify(c.path, err)
 }
 
 func (c *writerConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return c.SQLiteConn.QueryContext(context.WithoutCancel(ctx), query, args)
+	rows, err := c.SQLiteConn.QueryContext(context.WithoutCancel(ctx), query, args)
+	return rows, classify(c.path, err)
 }
 
 func (c *writerConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
@@ -64,32 +70,36 @@ func (c *writerConn) PrepareContext(ctx context.Context, query string) (driver.S
 	}
 	stmt, err := c.SQLiteConn.PrepareContext(context.WithoutCancel(ctx), query)
 	if err != nil {
-		return nil, err
+		return nil, classify(c.path, err)
 	}
 	raw, ok := stmt.(*sqlite3.SQLiteStmt)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("sqlite: the driver prepared a %T", stmt), stmt.Close())
 	}
-	return &writerStmt{SQLiteStmt: raw}, nil
+	return &writerStmt{SQLiteStmt: raw, path: c.path}, nil
 }
 
 // writerStmt is a prepared statement of a writerConn.
 type writerStmt struct {
 	*sqlite3.SQLiteStmt
+
+	path string
 }
 
 func (s *writerStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return s.SQLiteStmt.ExecContext(context.WithoutCancel(ctx), args)
+	result, err := s.SQLiteStmt.ExecContext(context.WithoutCancel(ctx), args)
+	return result, classify(s.path, err)
 }
 
 func (s *writerStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return s.SQLiteStmt.QueryContext(context.WithoutCancel(ctx), args)
+	rows, err := s.SQLiteStmt.QueryContext(context.WithoutCancel(ctx), args)
+	return rows, classify(s.path, err)
 }
 
 // IsConstraint says whether err is SQLite refusing a row for a constraint of

@@ -119,6 +119,10 @@ func (d *DB) Path() string { return d.path }
 // fails on it. The pool belongs to the DB: do not close it.
 func (d *DB) Read() *sql.DB { return d.read }
 
+// Commits returns how many transactions have been committed since Open; with
+// the number of writes it tells how well they group.
+func (d *DB) Commits() int64 { return d.writer.commits.Load() }
+
 // Write runs fn inside the write transaction and returns once it is committed
 // and synced. If fn returns an error, what it did is undone and Write returns
 // that error as it is.

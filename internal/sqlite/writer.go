@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // writer gives callers their turns on the one writing connection.
@@ -16,6 +17,7 @@ type writer struct {
 	path     string
 	maxBatch int
 
+	commits  atomic.Int64
 	queue    chan *write
 	quit     chan struct{} // closed by stop
 	quitOnce sync.Once
@@ -137,6 +139,7 @@ func (w *writer) batch(first *write) {
 		}
 		return
 	}
+	w.commits.Add(1)
 	for _, p := range parts {
 		p.result <- nil
 	}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -65,7 +68,7 @@ func migrations(files fs.FS, dir string) ([]migration, error) {
 
 // checkVersion refuses a database that is not ours or is newer than know,
 // without changing it.
-func checkVersion(ctx context.Context, path string, know int) (err error) {
+func checkVersion(ctx context.Context, path string, know int) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) || (err == nil && info.Size() == 0) {
 		return nil // made by Open; empty if it was interrupted there
@@ -73,12 +76,12 @@ func checkVersion(ctx context.Context, path string, know int) (err error) {
 	if err != nil {
 		return fmt.Errorf("store: look at the database: %w", err)
 	}
-	db, err := sqlite.OpenReadOnly(path)
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
+	read := versionOfFile
+	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+		// Its last user was killed: the newest version may be in the log alone.
+		read = versionOfLog
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	have, app, err := readVersion(ctx, db)
+	have, app, err := read(ctx, path)
 	if err != nil {
 		return fmt.Errorf("store: read the version of %s: %w", path, err)
 	}
@@ -86,9 +89,35 @@ func checkVersion(ctx context.Context, path string, know int) (err error) {
 		return fmt.Errorf("store: %s is not a selvage database (application id %#x): choose another data directory", path, app)
 	}
 	if have > know {
-		return &NewerError{Dir: strings.TrimSuffix(path, string(os.PathSeparator)+databaseName), Have: have, Know: know}
+		return &NewerError{Dir: filepath.Dir(path), Have: have, Know: know}
 	}
 	return nil
+}
+
+// versionOfFile reads both numbers from the header (https://sqlite.org/fileformat.html,
+// section 1.3). Opening the database would make log files, even to read.
+func versionOfFile(_ context.Context, path string) (version, app int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	var header [100]byte
+	if _, err := io.ReadFull(f, header[:]); err != nil || string(header[:16]) != "SQLite format 3\x00" {
+		return 0, 0, errors.New("it is not an SQLite database: choose another data directory or restore the file from a backup")
+	}
+	return int(binary.BigEndian.Uint32(header[60:])), int(binary.BigEndian.Uint32(header[68:])), nil
+}
+
+// versionOfLog lets SQLite look through the log; a reader moves nothing into
+// the database file.
+func versionOfLog(ctx context.Context, path string) (version, app int, err error) {
+	db, err := sqlite.OpenReadOnly(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return readVersion(ctx, db)
 }
 
 func readVersion(ctx context.Context, db *sql.DB) (version, app int, err error) {
