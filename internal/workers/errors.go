@@ -27,6 +27,7 @@ const (
 	CodeInvalidAsset        = 10226  // an asset or manifest is refused
 	CodeBusy                = 10227  // no process can be started now
 	CodeCrashed             = 10228  // the worker's process keeps ending
+	CodeReferenced          = 10229  // others refer to the script
 	CodeNotOffered          = 100327 // this release does not offer that
 )
 

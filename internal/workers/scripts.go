@@ -113,15 +113,17 @@ func (s *Service) Content(ctx context.Context, account, name string) (Version, e
 }
 
 // References returns what would break if the script were deleted. This release
-// has no binding that names another script, so that is nothing; the script must exist.
-func (s *Service) References(ctx context.Context, account, name string) (References, error) {
-	_, err := s.script(ctx, scope{account, name})
-	return References{}, err
+// has no binding that names another script, so that is nothing, also for a
+// script that does not exist.
+func (*Service) References(_ context.Context, _, _ string) (References, error) {
+	return References{}, nil
 }
 
-// Delete deletes a script with all its versions, deployments and secrets.
-// Requests in flight finish. The error is CodeNotFound when there is none.
-func (s *Service) Delete(ctx context.Context, account, name string) error {
+// DeleteScript deletes a script with all its versions, deployments and secrets.
+// Requests in flight finish. Without force it refuses (CodeReferenced) while
+// [Service.References] names something. The error is CodeNotFound when there is
+// no such script.
+func (s *Service) DeleteScript(ctx context.Context, account, name string, force bool) error {
 	sc := scope{account, name}
 	unlock, err := s.locks.lock(ctx, sc)
 	if err != nil {
@@ -131,6 +133,13 @@ func (s *Service) Delete(ctx context.Context, account, name string) error {
 	row, err := s.script(ctx, sc)
 	if err != nil {
 		return err
+	}
+	refs, err := s.References(ctx, account, name)
+	if err != nil {
+		return err
+	}
+	if !force && !refs.Empty() {
+		return fail(CodeReferenced, 409, "Other Workers refer to the Worker %s. Change them first, or delete with force.", name)
 	}
 	err = s.o.Store.DB.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM scripts WHERE id = ?`, row.id) // and what refers to it
@@ -160,29 +169,29 @@ func (s *Service) unitsOf(sc scope) []*unit {
 }
 
 // change applies edit to the settings of a script and saves them.
-func (s *Service) change(ctx context.Context, sc scope, edit func(*scriptRow) error) (Script, error) {
+func (s *Service) change(ctx context.Context, sc scope, edit func(*scriptRow) error) (Settings, error) {
 	unlock, err := s.locks.lock(ctx, sc)
 	if err != nil {
-		return Script{}, err
+		return Settings{}, err
 	}
 	defer unlock()
 	row, err := s.script(ctx, sc)
 	if err != nil {
-		return Script{}, err
+		return Settings{}, err
 	}
 	if err := edit(row); err != nil {
-		return Script{}, err
+		return Settings{}, err
 	}
 	if err := s.commit(ctx, &change{script: row, settings: true}); err != nil {
-		return Script{}, err
+		return Settings{}, err
 	}
 	s.hosts.forget(sc.script)
 	row.settings.WorkersDev, row.settings.Previews = row.workersDev, row.previews
-	return row.public(), nil
+	return row.settings, nil
 }
 
-// PatchSettings changes the settings that are not versioned and returns the script.
-func (s *Service) PatchSettings(ctx context.Context, account, name string, p SettingsPatch) (Script, error) {
+// PatchSettings changes the settings that are not versioned and returns all of them.
+func (s *Service) PatchSettings(ctx context.Context, account, name string, p SettingsPatch) (Settings, error) {
 	return s.change(ctx, scope{account, name}, func(row *scriptRow) error {
 		if err := p.check(); err != nil {
 			return err
@@ -194,7 +203,7 @@ func (s *Service) PatchSettings(ctx context.Context, account, name string, p Set
 
 // SetSubdomain says whether the script answers on its workers hostname, and its
 // versions on preview hostnames; previews nil means as enabled.
-func (s *Service) SetSubdomain(ctx context.Context, account, name string, enabled bool, previews *bool) (Script, error) {
+func (s *Service) SetSubdomain(ctx context.Context, account, name string, enabled bool, previews *bool) (Settings, error) {
 	return s.change(ctx, scope{account, name}, func(row *scriptRow) error {
 		row.workersDev, row.previews = enabled, enabled
 		if previews != nil {
@@ -206,9 +215,9 @@ func (s *Service) SetSubdomain(ctx context.Context, account, name string, enable
 
 // SetEgress says which private addresses the script may reach. Its processes
 // are replaced: those that run finish their requests with the old rules.
-func (s *Service) SetEgress(ctx context.Context, account, name string, p EgressPolicy) (Script, error) {
+func (s *Service) SetEgress(ctx context.Context, account, name string, p EgressPolicy) error {
 	sc := scope{account, name}
-	out, err := s.change(ctx, sc, func(row *scriptRow) error {
+	_, err := s.change(ctx, sc, func(row *scriptRow) error {
 		if len(p.Allow) > maxEgressRules {
 			return fail(CodeInvalidRequest, 400, "There are %d egress rules; at most %d are allowed.", len(p.Allow), maxEgressRules)
 		}
@@ -221,12 +230,12 @@ func (s *Service) SetEgress(ctx context.Context, account, name string, p EgressP
 		return nil
 	})
 	if err != nil {
-		return Script{}, err
+		return err
 	}
 	for _, u := range s.unitsOf(sc) {
 		u.replace()
 	}
-	return out, nil
+	return nil
 }
 
 // replace lets the next request start a new process.

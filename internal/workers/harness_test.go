@@ -1,0 +1,315 @@
+package workers_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/selvage-dev/selvage/internal/store"
+	"github.com/selvage-dev/selvage/internal/upstream"
+	"github.com/selvage-dev/selvage/internal/workers"
+	"github.com/selvage-dev/selvage/internal/workers/workerd"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	account = "00000000000000000000000000000001"
+	domain  = "selvage.test"
+)
+
+// fakeRuntime starts processes that do nothing. A main module that contains
+// "throw" does not start.
+type fakeRuntime struct {
+	mu     sync.Mutex
+	procs  []*fakeProcess // all ever started
+	broken error          // what each start fails with
+	delay  time.Duration  // of each start
+	starts int
+	last   *workerd.Worker
+}
+
+func (r *fakeRuntime) Start(ctx context.Context, dir string, w *workerd.Worker, _ func(workerd.LogLine)) (workers.Process, error) {
+	r.mu.Lock()
+	r.starts++
+	broken, delay := r.broken, r.delay
+	r.mu.Unlock()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	if broken != nil {
+		return nil, broken
+	}
+	if _, err := os.Stat(filepath.Join(dir, "egress.sock")); err != nil {
+		return nil, fmt.Errorf("the doors are not open: %w", err)
+	}
+	if strings.Contains(string(w.Modules[0].Body), "throw") {
+		return nil, &workerd.StartError{Text: "Uncaught Error: boom\n  at index.js:1:7", Message: "Uncaught Error: boom", Stack: "  at index.js:1:7"}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = w
+	p := &fakeProcess{r: r, pid: len(r.procs) + 1, script: w.Script, version: w.Version, pool: upstream.New(filepath.Join(dir, "worker.sock")), done: make(chan struct{}), started: time.Now()}
+	r.procs = append(r.procs, p)
+	return p, nil
+}
+
+func (*fakeRuntime) MaxCompatibilityDate(context.Context) (string, error) { return "2026-11-20", nil }
+
+// live returns the processes that run.
+func (r *fakeRuntime) live() []*fakeProcess {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.procs), func(p *fakeProcess) bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+func (r *fakeRuntime) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.starts
+}
+
+func (r *fakeRuntime) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken = err
+}
+
+type fakeProcess struct {
+	r       *fakeRuntime
+	pid     int
+	script  string
+	version string
+	pool    *upstream.Pool
+	done    chan struct{}
+	once    sync.Once
+	started time.Time
+	crashed bool
+}
+
+func (p *fakeProcess) end(crashed bool) { p.once.Do(func() { p.crashed = crashed; close(p.done) }) }
+
+func (p *fakeProcess) Upstream() *upstream.Pool   { return p.pool }
+func (p *fakeProcess) Pid() int                   { return p.pid }
+func (p *fakeProcess) Done() <-chan struct{}      { return p.done }
+func (p *fakeProcess) Stop(context.Context) error { p.end(false); return nil }
+func (p *fakeProcess) Handlers() []string         { return []string{"fetch"} }
+func (p *fakeProcess) StartupTime() time.Duration { return 7 * time.Millisecond }
+func (p *fakeProcess) Usage() (int64, time.Duration, error) {
+	return 9 << 20, time.Since(p.started), nil
+}
+
+func (p *fakeProcess) Err() error {
+	if p.crashed {
+		return errors.New("signal: killed")
+	}
+	return nil
+}
+
+// fakeDoors makes the socket files that a start looks for.
+type fakeDoors struct {
+	mu   sync.Mutex
+	open int
+	last workers.DoorSpec
+}
+
+func (d *fakeDoors) Open(_ context.Context, dir string, spec workers.DoorSpec) (io.Closer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open++
+	d.last = spec
+	return d, os.WriteFile(filepath.Join(dir, "egress.sock"), nil, 0o600)
+}
+
+func (d *fakeDoors) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open--
+	return nil
+}
+
+func (d *fakeDoors) left() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open
+}
+
+type harness struct {
+	*workers.Service
+	t       testing.TB
+	store   *store.Store
+	runtime *fakeRuntime
+	doors   *fakeDoors
+	runDir  string
+}
+
+// open opens the data directory dir with a fake runtime; edit may change the options.
+func open(t testing.TB, dir string, edit func(*workers.Options)) *harness {
+	t.Helper()
+	st, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runDir, err := os.MkdirTemp("", "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(runDir) })
+	h := &harness{t: t, store: st, runtime: &fakeRuntime{}, doors: &fakeDoors{}, runDir: runDir}
+	o := workers.Options{
+		Store: st, Runtime: h.runtime, Doors: h.doors, RunDir: runDir, Domain: domain,
+		AccountBySubdomain: func(sub string) (string, bool) { return account, sub == "acme" },
+		Subdomain:          func(string) string { return "acme" },
+		IssueTicket: func(t workers.Ticket) string {
+			raw, _ := json.Marshal(t)
+			return string(raw)
+		},
+		VerifyTicket: func(token, action string) (workers.Ticket, error) {
+			var t workers.Ticket
+			if err := json.Unmarshal([]byte(token), &t); err != nil || t.Action != action || time.Now().After(t.Expires) {
+				return t, errors.New("ticket refused")
+			}
+			return t, nil
+		},
+		DrainTimeout: 10 * time.Second,
+	}
+	if edit != nil {
+		edit(&o)
+	}
+	if h.Service, err = workers.New(o); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newHarness(t testing.TB) *harness {
+	t.Helper()
+	h := open(t, t.TempDir(), nil)
+	t.Cleanup(h.end)
+	return h
+}
+
+// end closes the service and the store and holds that nothing is left of the processes.
+func (h *harness) end() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := h.Close(ctx); err != nil {
+		h.t.Error(err)
+	}
+	if n := len(h.runtime.live()); n != 0 {
+		h.t.Errorf("%d processes outlive the service", n)
+	}
+	if n := h.doors.left(); n != 0 {
+		h.t.Errorf("%d doors stay open", n)
+	}
+	left, err := os.ReadDir(h.runDir)
+	if err != nil || len(left) != 0 {
+		h.t.Errorf("run folder has %d entries (%v)", len(left), err)
+	}
+	if err := h.store.Close(); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// module stores a module and returns the part of the upload.
+func (h *harness) module(name, contentType, body string) workers.UploadModule {
+	h.t.Helper()
+	blob, size, err := h.PutModule(h.t.Context(), strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return workers.UploadModule{Name: name, ContentType: contentType, Blob: blob, Size: size}
+}
+
+// esm is an upload of one ES module.
+func (h *harness) esm(body string, bindings ...string) *workers.Upload {
+	h.t.Helper()
+	u := &workers.Upload{
+		MainModule: "index.js", CompatibilityDate: "2026-05-01",
+		Modules:      []workers.UploadModule{h.module("index.js", "application/javascript+module", body)},
+		KeepBindings: []string{"secret_text", "secret_key"}, InheritStrict: true,
+	}
+	for _, b := range bindings {
+		u.Bindings = append(u.Bindings, json.RawMessage(b))
+	}
+	return u
+}
+
+// put deploys a script and opens its hostname.
+func (h *harness) put(name, body string, bindings ...string) workers.Deployed {
+	h.t.Helper()
+	d, err := h.PutScript(h.t.Context(), account, name, h.esm(body, bindings...))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.SetSubdomain(h.t.Context(), account, name, true, nil); err != nil {
+		h.t.Fatal(err)
+	}
+	return d
+}
+
+func (h *harness) host(name string) string { return name + ".acme.workers." + domain }
+
+// serve makes one request and returns the version that answered.
+func (h *harness) serve(host string) (version string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r, err := h.Lookup(ctx, host)
+	if err != nil {
+		return "", err
+	}
+	in, err := r.Acquire(ctx)
+	if err != nil {
+		return "", err
+	}
+	in.Release()
+	return r.Version, nil
+}
+
+// wantCode fails the test unless err is an *Error of that code.
+func wantCode(t testing.TB, err error, code int) *workers.Error {
+	t.Helper()
+	var e *workers.Error
+	if !errors.As(err, &e) || e.Code != code {
+		t.Fatalf("error = %v, want code %d", err, code)
+	}
+	if e.Status < 400 || e.Message == "" {
+		t.Errorf("error %+v lacks a status or a message", e)
+	}
+	return e
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not in time: %s", what)
+}
+
+func asError(err error, e **workers.Error) bool { return errors.As(err, e) }
