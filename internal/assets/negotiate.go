@@ -190,7 +190,7 @@ func parseRange(field string, size int64) (start, length int64, kind rangeKind) 
 
 // parseOffset reads a decimal number. One that is too large becomes the largest there is.
 func parseOffset(s string) (int64, bool) {
-	const limit = 1 << 60
+	const limit = 1 << 58 // Ten times that is no overflow yet.
 	var n int64
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
