@@ -39,8 +39,8 @@ func (c *tokenCache) put(hash [sha256.Size]byte, t Token, generation uint64) {
 		return
 	}
 	if len(c.tokens) >= maxCached {
-		for any := range c.tokens {
-			delete(c.tokens, any)
+		for one := range c.tokens {
+			delete(c.tokens, one)
 			break
 		}
 	}

@@ -54,8 +54,8 @@ func (s *Service) RollOperatorToken(ctx context.Context) (secret string, err err
 // rollOperator goes in three steps so that a kill between any two leaves a file
 // that is valid: add the new token, write the file, end the others.
 func (s *Service) rollOperator(ctx context.Context) (secret string, t Token, err error) {
-	s.rolling.Lock() // two rolls at once would each end the other's token
-	defer s.rolling.Unlock()
+	s.changing.Lock() // two rolls at once would each end the other's token
+	defer s.changing.Unlock()
 	now := s.now()
 	secret, t = newSecret(), operatorToken(now)
 	account := s.Account().ID
@@ -104,7 +104,7 @@ func (s *Service) noOperatorToken(problem string) error {
 }
 
 func readOperatorFile(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // a fixed name in the data directory
 	if err != nil {
 		return "", err
 	}

@@ -64,13 +64,13 @@ func (o *Options) setDefaults() error {
 
 // Service is safe for concurrent use.
 type Service struct {
-	store   *store.Store
-	now     func() time.Time
-	log     *slog.Logger
-	account atomic.Pointer[Account]
-	cache   *tokenCache
-	uses    *useRecorder
-	rolling sync.Mutex // held while the operator token changes
+	store    *store.Store
+	now      func() time.Time
+	log      *slog.Logger
+	account  atomic.Pointer[Account]
+	cache    *tokenCache
+	uses     *useRecorder
+	changing sync.Mutex // held while the account or its operator token changes
 }
 
 // New returns the service on st, which stays the caller's and must be closed
@@ -107,6 +107,8 @@ func (s *Service) SetSubdomain(ctx context.Context, name string) error {
 	if err := checkSubdomain(name); err != nil {
 		return err
 	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	err := s.store.DB.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE accounts SET subdomain = ? WHERE id = ?", name, s.Account().ID)
 		return err
@@ -114,14 +116,10 @@ func (s *Service) SetSubdomain(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("accounts: set subdomain: %w", err)
 	}
-	for {
-		old := s.account.Load()
-		changed := *old
-		changed.Subdomain = name
-		if s.account.CompareAndSwap(old, &changed) {
-			return nil
-		}
-	}
+	changed := s.Account()
+	changed.Subdomain = name
+	s.account.Store(&changed)
+	return nil
 }
 
 func (s *Service) loadAccount(ctx context.Context) (*Account, error) {

@@ -64,7 +64,7 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Token, error
 
 func (s *Service) findByHash(ctx context.Context, hash [sha256.Size]byte) (Token, error) {
 	row := s.store.DB.Read().QueryRowContext(ctx,
-		tokenColumns+" WHERE hash = ? AND account_id = ? AND revoked_at IS NULL", hash[:], s.Account().ID)
+		selectTokens+" WHERE hash = ? AND account_id = ? AND revoked_at IS NULL", hash[:], s.Account().ID)
 	t, kept, err := scanToken(row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Token{}, ErrUnauthenticated
@@ -113,7 +113,7 @@ func (s *Service) CreateToken(ctx context.Context, name string, scopes []Scope, 
 // ones included.
 func (s *Service) ListTokens(ctx context.Context) (list []Token, err error) {
 	rows, err := s.store.DB.Read().QueryContext(ctx,
-		tokenColumns+" WHERE account_id = ? AND revoked_at IS NULL ORDER BY created_at, id", s.Account().ID)
+		selectTokens+" WHERE account_id = ? AND revoked_at IS NULL ORDER BY created_at, id", s.Account().ID)
 	if err != nil {
 		return nil, fmt.Errorf("accounts: list tokens: %w", err)
 	}
@@ -155,8 +155,8 @@ func (s *Service) RollToken(ctx context.Context, id string) (secret string, t To
 // RevokeToken ends a token for good; it is refused when it returns. Revoking
 // the operator's token also removes its file. Errors: [ErrNotFound].
 func (s *Service) RevokeToken(ctx context.Context, id string) error {
-	s.rolling.Lock()
-	defer s.rolling.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	t, err := s.findByID(ctx, id)
 	if err != nil {
 		return err
@@ -189,11 +189,12 @@ func (s *Service) updateLive(ctx context.Context, query string, args ...any) err
 	return err
 }
 
-const tokenColumns = "SELECT id, name, scopes, created_at, expires_at, last_used_at, hash FROM tokens"
+// selectTokens is what scanToken reads.
+const selectTokens = "SELECT id, name, scopes, created_at, expires_at, last_used_at, hash FROM tokens" //nolint:gosec // a query, no credentials
 
 func (s *Service) findByID(ctx context.Context, id string) (Token, error) {
 	t, _, err := scanToken(s.store.DB.Read().QueryRowContext(ctx,
-		tokenColumns+" WHERE id = ? AND account_id = ? AND revoked_at IS NULL", id, s.Account().ID))
+		selectTokens+" WHERE id = ? AND account_id = ? AND revoked_at IS NULL", id, s.Account().ID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Token{}, ErrNotFound
 	}

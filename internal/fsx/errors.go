@@ -35,10 +35,10 @@ func NewError(op Op, path string, err error) error { return wrap(op, path, err) 
 
 // Error says what failed and, where it is known, what to do.
 func (e *Error) Error() string {
-	switch e.Kind {
-	case ErrNoSpace:
+	switch {
+	case errors.Is(e.Kind, ErrNoSpace):
 		return fmt.Sprintf("%s %s: %v: free some space there or move the data to a larger file system", e.Op, e.Path, ErrNoSpace)
-	case ErrReadOnly:
+	case errors.Is(e.Kind, ErrReadOnly):
 		return fmt.Sprintf("%s %s: %v: mount it writable or choose another folder", e.Op, e.Path, ErrReadOnly)
 	default:
 		return fmt.Sprintf("%s %s: %v", e.Op, e.Path, cause(e.Err))
@@ -53,7 +53,7 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.Err}
 }
 
-// LockedError says who holds a lock. errors.Is(err, ErrLocked) holds.
+// LockedError says who holds a lock; it matches [ErrLocked].
 type LockedError struct {
 	Path string
 	PID  int // 0 when the lock file does not say
@@ -75,8 +75,7 @@ func wrap(op Op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var already *Error
-	if errors.As(err, &already) {
+	if _, already := errors.AsType[*Error](err); already {
 		return err
 	}
 	return &Error{Op: op, Path: path, Kind: kind(err), Err: err}
@@ -96,8 +95,7 @@ func kind(err error) error {
 // cause strips the operation and path that the standard library put before an
 // errno, since Error says them already.
 func cause(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno
 	}
 	return err

@@ -16,7 +16,7 @@ const errWouldBlock = unix.EWOULDBLOCK
 func flock(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EINTR { //nolint:errorlint // a bare errno from the system call
+		if err != unix.EINTR {
 			return err
 		}
 	}

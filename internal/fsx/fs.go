@@ -88,7 +88,7 @@ func (s FS) CreateTemp(dir, pattern string) (*os.File, error) {
 
 // Commit syncs f, which CreateTemp made, closes it, renames it to path and
 // syncs the folder. On failure before the rename the temporary file is removed.
-// f is closed in every case.
+// In every case f is closed.
 func (s FS) Commit(f *os.File, path string) error {
 	if err := s.syncFile(f); err != nil {
 		return errors.Join(err, s.Discard(f))
@@ -170,7 +170,7 @@ func (s FS) SyncDir(path string) error {
 	if err := s.ask(OpSyncDir, path); err != nil {
 		return err
 	}
-	d, err := os.Open(path)
+	d, err := os.Open(path) //nolint:gosec // opening the path it is given is this package's work
 	if err != nil {
 		return wrap(OpSyncDir, path, err)
 	}
@@ -183,7 +183,7 @@ func (s FS) createTemp(dir, pattern string, perm os.FileMode) (*os.File, error) 
 	}
 	for {
 		name := filepath.Join(dir, "."+pattern+"."+randomName()+".tmp")
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm) //nolint:gosec // opening the path it is given is this package's work
 		if errors.Is(err, os.ErrExist) {
 			continue
 		}

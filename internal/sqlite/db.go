@@ -127,7 +127,7 @@ func (d *DB) Commits() int64 { return d.writer.commits.Load() }
 // and synced. If fn returns an error, what it did is undone and Write returns
 // that error as it is.
 //
-// fn runs on the caller's goroutine, alone: it should be short, must not call
+// The function runs on the caller's goroutine, alone: it should be short, must not call
 // Write (it would wait for itself), must not keep tx, and must not commit or
 // roll back tx. A panic in fn undoes its part and goes on to the caller. When
 // ctx ends before fn's turn comes, Write returns its cause and fn does not run;

@@ -200,7 +200,7 @@ func (w *writer) undo(ctx context.Context, tx *sql.Tx) error {
 func (w *writer) abandon(tx *sql.Tx, parts []*write, cause error) {
 	// "No transaction is active" and "already done" are the state we want here.
 	// Should the rollback fail otherwise, the next BEGIN fails and says so.
-	_ = tx.Rollback() //nolint:errcheck // see above
+	_ = tx.Rollback()
 	for _, p := range parts {
 		p.result <- cause
 	}

@@ -59,21 +59,21 @@ func openBlobs(fs fsx.FS, dir string) (*Blobs, error) {
 	return b, nil
 }
 
-// Put stores what r has, up to max bytes, and returns its id and size in bytes
+// Put stores what r has, up to limit bytes, and returns its id and size in bytes
 // once it is synced. Content that is there already is kept, its age for Sweep
-// starting anew. With more than max bytes the error is [ErrTooLarge]. A failed
+// starting anew. With more than limit bytes the error is [ErrTooLarge]. A failed
 // Put leaves nothing.
-func (b *Blobs) Put(ctx context.Context, r io.Reader, max int64) (id string, size int64, err error) {
+func (b *Blobs) Put(ctx context.Context, r io.Reader, limit int64) (id string, size int64, err error) {
 	f, err := b.fs.CreateTemp(b.tmp, "put")
 	if err != nil {
 		return "", 0, fmt.Errorf("store: put blob: %w", err)
 	}
 	hash := sha256.New()
 	// One byte more than allowed, to tell "too large" from "just fits".
-	limited := io.LimitReader(&contextReader{ctx: ctx, r: r}, min(max, math.MaxInt64-1)+1)
+	limited := io.LimitReader(&contextReader{ctx: ctx, r: r}, min(limit, math.MaxInt64-1)+1)
 	size, err = io.CopyBuffer(io.MultiWriter(hash, b.fs.Writer(f)), limited, make([]byte, copyBufferLen))
-	if err == nil && size > max {
-		err = fmt.Errorf("%w: more than %d bytes", ErrTooLarge, max)
+	if err == nil && size > limit {
+		err = fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
 	}
 	if err != nil {
 		return "", 0, errors.Join(fmt.Errorf("store: put blob: %w", err), b.fs.Discard(f))

@@ -111,7 +111,7 @@ func newKeyring(master []byte) (*Keyring, error) {
 	return k, nil
 }
 
-// Seal encrypts plaintext with XChaCha20-Poly1305 under a random nonce.
+// Seal encrypts plaintext with XChaCha20-Poly1305 under a random nonce. The
 // context says what the secret belongs to; it is authenticated, not stored, and
 // Open needs the same. The result is a version byte, the nonce, and ciphertext
 // with tag: 41 bytes more than plaintext.
@@ -163,7 +163,7 @@ func (k *Keyring) derive(info string) []byte {
 // readMaster refuses a key that others on the machine may read: it may be known
 // to them already.
 func readMaster(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // a fixed name in the data directory
 	if err != nil {
 		return nil, fmt.Errorf("store: master key: %w", err)
 	}

@@ -58,13 +58,14 @@ func OpenWith(dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store: data directory %s: %w", dir, err)
 	}
 	s := &Store{Dir: dir, FS: o.FS, unlock: unlock}
-	if err := s.open(context.Background()); err != nil {
+	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context) error {
+func (s *Store) open() error {
+	ctx := context.Background() // nobody waits long for this
 	known, err := migrations(migrationFiles, "migrations")
 	if err != nil {
 		return err
