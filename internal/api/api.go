@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -148,7 +149,11 @@ func (s *server) run(c *call, m match) (err error) {
 	// Kept unwrapped for drain: a MaxBytesReader that was exceeded reads no further.
 	c.body = c.r.Body
 	if c.r.ContentLength > m.Route.MaxBody {
-		return &http.MaxBytesError{Limit: m.Route.MaxBody}
+		large := &http.MaxBytesError{Limit: m.Route.MaxBody}
+		if m.Route.TooLarge != 0 {
+			return &apiError{Code: m.Route.TooLarge, Message: fmt.Sprintf("the upload has %d bytes; at most %d are taken", c.r.ContentLength, m.Route.MaxBody), Err: large}
+		}
+		return large
 	}
 	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, m.Route.MaxBody)
 	result, err := m.Route.Handler(c)

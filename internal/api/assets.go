@@ -4,9 +4,9 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 
+	"github.com/selvage-dev/selvage/internal/api/form"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
@@ -52,15 +52,14 @@ func uploadAssets(c *call) (any, error) {
 	if encoded, err := boolParam(c.query(), "base64"); err != nil || !encoded {
 		return nil, errf(codeBadRequest, "assets are uploaded as base64 text: the query must say base64=true")
 	}
-	mediaType, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
-		return nil, errf(codeBadRequest, "assets are uploaded as multipart/form-data")
+	parts, err := form.NewReader(c.r.Header.Get("Content-Type"), c.r.Body)
+	if err != nil {
+		return nil, assetFormError(err)
 	}
-	form := multipart.NewReader(c.r.Body, params["boundary"])
 	done := ""
 	for n := 0; ; n++ {
-		part, err := form.NextRawPart()
-		if err == io.EOF { //nolint:errorlint // bare at the end of the form; a form cut inside a part wraps it
+		part, err := parts.Next()
+		if errors.Is(err, io.EOF) {
 			return newUploadedJSON(done), nil
 		}
 		if err != nil {
@@ -79,12 +78,14 @@ func uploadAssets(c *call) (any, error) {
 	}
 }
 
+// assetFormError gives an error of the form its code.
 func assetFormError(err error) error {
 	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	var bad *form.Error
+	if errors.As(err, &large) || !errors.As(err, &bad) {
 		return err
 	}
-	return &apiError{Code: codeInvalidAsset, Message: "the form with the assets is broken or cut off", Err: err}
+	return &apiError{Code: codeInvalidAsset, Message: bad.Message, Err: bad.Err}
 }
 
 // uploadAsset takes one asset as it is.

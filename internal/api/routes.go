@@ -26,7 +26,9 @@ type route struct {
 	Open bool
 	// MaxBody bounds the request's body in bytes.
 	MaxBody int64
-	Handler handler
+	// TooLarge is the code of the error for a larger one, 0 for the usual.
+	TooLarge int
+	Handler  handler
 }
 
 // Bounds of bodies in bytes.
@@ -85,14 +87,14 @@ func (s *server) scriptRoutes() []route {
 		{Method: http.MethodDelete, Pattern: servicePath, Scope: accounts.ScopeWorkersWrite, Handler: deleteScript},
 		{Method: http.MethodGet, Pattern: servicePath + "/environments/{environment}/content/v2", Scope: accounts.ScopeWorkersRead, Handler: getContent},
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/scripts", Scope: accounts.ScopeWorkersRead, Handler: listScripts},
-		{Method: http.MethodPut, Pattern: scriptPath, Scope: accounts.ScopeWorkersWrite, MaxBody: upload, Handler: putScript},
+		{Method: http.MethodPut, Pattern: scriptPath, Scope: accounts.ScopeWorkersWrite, MaxBody: upload, TooLarge: codeScriptTooLarge, Handler: putScript},
 		{Method: http.MethodGet, Pattern: scriptPath, Scope: accounts.ScopeWorkersRead, Handler: getContent},
 		{Method: http.MethodDelete, Pattern: scriptPath, Scope: accounts.ScopeWorkersWrite, Handler: deleteScript},
 		{Method: http.MethodGet, Pattern: scriptPath + "/content", Scope: accounts.ScopeWorkersRead, Handler: getContent},
 		{Method: http.MethodGet, Pattern: scriptPath + "/content/v2", Scope: accounts.ScopeWorkersRead, Handler: getContent},
 		{Method: http.MethodGet, Pattern: scriptPath + "/references", Scope: accounts.ScopeWorkersRead, Handler: getReferences},
 		{Method: http.MethodGet, Pattern: workerPath, Scope: accounts.ScopeWorkersRead, Handler: getWorker},
-		{Method: http.MethodPost, Pattern: scriptPath + "/versions", Scope: accounts.ScopeWorkersWrite, MaxBody: upload, Handler: createVersion},
+		{Method: http.MethodPost, Pattern: scriptPath + "/versions", Scope: accounts.ScopeWorkersWrite, MaxBody: upload, TooLarge: codeScriptTooLarge, Handler: createVersion},
 	}
 }
 

@@ -1,7 +1,6 @@
 package form
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,12 +98,11 @@ func tooLarge(format string, args ...any) error {
 // An error that is the form's fault is an *Error; any other comes from body or from sink. What the
 // sink took before an error stays there: the caller's sweep removes it.
 func Parse(ctx context.Context, contentType string, body io.Reader, sink Sink, l Limits) (*Upload, error) {
-	mediaType, params, err := mime.ParseMediaType(contentType)
-	if err != nil || mediaType != "multipart/form-data" || params["boundary"] == "" {
-		return nil, malformed(nil, "the upload must be multipart/form-data with a boundary, not %q", clip(contentType))
+	r, err := NewReader(contentType, body)
+	if err != nil {
+		return nil, err
 	}
-	end := &endFinder{r: body, mark: []byte("--" + params["boundary"] + "--")}
-	p := parser{reader: multipart.NewReader(end, params["boundary"]), sink: sink, limits: l, seen: map[string]bool{}}
+	p := parser{reader: r, sink: sink, limits: l, seen: map[string]bool{}}
 	for {
 		done, err := p.next(ctx)
 		if err != nil {
@@ -114,9 +112,6 @@ func Parse(ctx context.Context, contentType string, body io.Reader, sink Sink, l
 			break
 		}
 	}
-	if !end.found {
-		return nil, malformed(nil, "the upload form is cut off: its last boundary is missing")
-	}
 	if p.upload.Metadata == nil {
 		return nil, malformed(nil, `the upload form has no part named "metadata"`)
 	}
@@ -124,7 +119,7 @@ func Parse(ctx context.Context, contentType string, body io.Reader, sink Sink, l
 }
 
 type parser struct {
-	reader *multipart.Reader
+	reader *Reader
 	sink   Sink
 	limits Limits
 	seen   map[string]bool
@@ -135,12 +130,12 @@ type parser struct {
 
 // next reads one part.
 func (p *parser) next(ctx context.Context) (done bool, err error) {
-	part, err := p.reader.NextRawPart()
-	switch {
-	case err == io.EOF: //nolint:errorlint // bare at the end of the form; a form cut inside a part wraps it
+	part, err := p.reader.Next()
+	if errors.Is(err, io.EOF) {
 		return true, nil
-	case err != nil:
-		return false, malformed(err, "the upload form is broken or cut off between two parts")
+	}
+	if err != nil {
+		return false, err
 	}
 	name := part.FormName()
 	if err := p.checkName(name); err != nil {
@@ -240,26 +235,6 @@ func (g *guard) Read(b []byte) (int, error) {
 	g.left -= int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		g.err = err
-	}
-	return n, err
-}
-
-// endFinder notes whether the form's last boundary went by. [multipart.Reader] reports a form that is
-// cut right after a boundary line as one that ended well.
-type endFinder struct {
-	r      io.Reader
-	mark   []byte
-	window []byte
-	found  bool
-}
-
-func (f *endFinder) Read(b []byte) (int, error) {
-	n, err := f.r.Read(b)
-	if !f.found && n > 0 {
-		// The mark may lie across two reads, so the window begins with the end of the last one.
-		f.window = append(f.window, b[:n]...)
-		f.found = bytes.Contains(f.window, f.mark)
-		f.window = append(f.window[:0], f.window[max(0, len(f.window)-len(f.mark)):]...)
 	}
 	return n, err
 }

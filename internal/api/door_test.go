@@ -1,0 +1,276 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/selvage-dev/selvage/client"
+	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/api"
+	"github.com/selvage-dev/selvage/internal/telemetry"
+)
+
+func jsonInto(a *answer, v any) error { return json.Unmarshal(a.Body.Result, v) }
+
+// TestHugeUpload sends 200 MB and holds that the answer comes at once, as an answer and not as a
+// broken pipe.
+func TestHugeUpload(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, realWorkers(stillRuntime{}), nil)
+	const head = "--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{\"main_module\":\"i\"}\r\n--b\r\n" +
+		"Content-Disposition: form-data; name=\"i\"\r\nContent-Type: application/javascript+module\r\n\r\n"
+	for name, length := range map[string]int64{"length given": int64(len(head)) + 200<<20, "chunked": -1} {
+		t.Run(name, func(t *testing.T) {
+			body := io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, 200<<20))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, b.path("/A/workers/scripts/w"), body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = length
+			req.Header.Set("Authorization", "Bearer "+b.token)
+			req.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+			if a := b.send(req); a.Status != 413 || a.code() != client.CodeTooLarge {
+				t.Errorf("%d %s", a.Status, a.Text)
+			}
+		})
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, realWorkers(stillRuntime{}), nil)
+	if _, err := b.client().Deploy(t.Context(), "w", hello(`"one"`)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, method, path, body string
+		status, code             int
+		text                     string
+	}{
+		{"no JSON", "POST", "/A/workers/scripts/w/deployments", "{", 400, 10001, "breaks off"},
+		{"nothing", "PUT", "/A/workers/scripts/w/secrets", "", 400, 10001, "empty"},
+		{"two values", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":"b"} {}`, 400, 10001, "more than one"},
+		{"wrong type", "PUT", "/A/workers/scripts/w/secrets", `{"name":1}`, 400, 10001, "field name"},
+		{"no text", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a"}`, 400, 10001, `"a" needs a text`},
+		{"other secret", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":"b","type":"secret_key"}`, 400, 100327, "secret_key"},
+		{"too large", "PATCH", "/A/workers/scripts/w/script-settings", strings.Repeat(" ", 70<<10), 413, 10413, "65536 bytes"},
+		{"no form", "PUT", "/A/workers/scripts/w", "{}", 400, 10021, "multipart/form-data"},
+		{"bad query", "GET", "/A/selvage/logs?limit=ten", "", 400, 10001, "limit"},
+		{"inherit", "POST", "/A/workers/scripts/w/versions?bindings_inherit=loose", "", 400, 10001, "strict"},
+		{"routes", "PUT", "/A/workers/scripts/w/routes", `[{"pattern":"example.test/api/*","zone_name":"example.test"}]`, 400, 100327, "the route example.test/api/*: this release of selvage does not offer it yet"},
+		{"no routes", "PUT", "/A/workers/scripts/w/routes", `[]`, 200, 0, ""},
+		{"crons", "PUT", "/A/workers/scripts/w/schedules", `[{"cron":"*/5 * * * *"}]`, 400, 100327, "the cron trigger */5 * * * *"},
+		{"no crons", "PUT", "/A/workers/scripts/w/schedules", `[]`, 200, 0, ""},
+		{"crons of none", "PUT", "/A/workers/scripts/nobody/schedules", `[]`, 404, 10007, ""},
+		{"domains", "POST", "/A/workers/scripts/w/domains/changeset?replace_state=true", `[{"hostname":"app.example.test"}]`, 400, 100327, "the custom domain app.example.test"},
+		{"domain records", "PUT", "/A/workers/scripts/w/domains/records", `{"origins":[{"hostname":"app.example.test"}]}`, 400, 100327, "app.example.test"},
+		{"no domains", "POST", "/A/workers/scripts/w/domains/changeset", `[]`, 200, 0, ""},
+		{"encoded name", "GET", "/A/workers/services/a%2Fb", "", 404, 10007, "a/b"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := b.do(c.method, c.path, c.body, "Content-Type", "application/json; charset=utf-8;")
+			if a.Status != c.status || a.code() != c.code || !strings.Contains(a.message(), c.text) {
+				t.Errorf("%d, code %d: %s", a.Status, a.code(), a.Text)
+			}
+			if a.Body.Success != (c.status == 200) || a.Body.Errors == nil {
+				t.Errorf("envelope: %s", a.Text)
+			}
+		})
+	}
+}
+
+// TestCleanupLists holds the three ways in which clients end their paging.
+func TestCleanupLists(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, realWorkers(stillRuntime{}), nil)
+	for _, path := range []string{
+		"/A/storage/kv/namespaces?per_page=100&order=title&direction=asc&page=1",
+		"/A/workers/durable_objects/namespaces?per_page=1000&page=1",
+		"/A/workers/tails/by-consumer/w",
+		"/A/workers/domains/records?page=0&per_page=5&service=w&environment=production",
+		"/accounts?page=2",
+	} {
+		if a := b.do("GET", path, ""); a.Status != 200 || string(a.Body.Result) != "[]" {
+			t.Errorf("%s: %s", path, a.Text)
+		}
+	}
+	a := b.do("GET", "/accounts?page=1", "")
+	if a.Body.Info["page"] != 1.0 || a.Body.Info["total_count"] != 1.0 || a.Body.Info["per_page"] != 20.0 {
+		t.Errorf("%v", a.Body.Info)
+	}
+}
+
+
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noWorkers, nil) // a nil interface: any call panics
+	a := b.do("GET", "/A/workers/services/w", "")
+	if a.Status != 500 || a.code() != 10013 || strings.Contains(a.Text, "nil pointer") {
+		t.Errorf("%d %s", a.Status, a.Text)
+	}
+	if log := b.log.String(); !strings.Contains(log, a.Header.Get("CF-Ray")) || !strings.Contains(log, "nil pointer") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	ready := io.ErrNoProgress
+	b := newBench(t, noWorkers, func(o *api.Options) { o.Ready = func(context.Context) error { return ready } })
+	get := func(path string) *answer {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.send(req)
+	}
+	if a := get("/readyz"); a.Status != 503 || !strings.Contains(a.Text, ready.Error()) {
+		t.Errorf("%d %s", a.Status, a.Text)
+	}
+	ready = nil
+	if a := get("/readyz"); a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Text)
+	}
+	if a := get("/healthz"); a.Status != 200 || a.Text != "ok\n" {
+		t.Errorf("%d %s", a.Status, a.Text)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noWorkers, nil)
+	c, ctx := b.client(), t.Context()
+	made, err := c.CreateToken(ctx, "ci", []string{"tokens:write", "workers:write"}, nil)
+	if err != nil || made.Secret == "" {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	list, err := c.Tokens(ctx)
+	if err != nil || len(list) != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if a := b.do("GET", "/A/selvage/tokens", ""); strings.Contains(a.Text, "secret") {
+		t.Error("the list shows secrets: ", a.Text)
+	}
+	operator := list[0].ID
+	if operator == made.ID {
+		operator = list[1].ID
+	}
+
+	// One who may make tokens may not make more of them than they are.
+	b.token = made.Secret
+	limited := b.client()
+	for name, err := range map[string]error{
+		"create": second(limited.CreateToken(ctx, "root", []string{"*"}, nil)),
+		"roll":   second(limited.RollToken(ctx, operator)),
+	} {
+		if !client.HasCode(err, 9109) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := limited.CreateToken(ctx, "less", []string{"workers:read"}, nil); err != nil {
+		t.Error(err)
+	}
+
+	rolled, err := c.RollToken(ctx, made.ID)
+	if err != nil || rolled.Secret == made.Secret {
+		t.Fatalf("%+v, %v", rolled, err)
+	}
+	if _, err := limited.Verify(ctx); !client.HasCode(err, 10000) {
+		t.Errorf("the old secret: %v", err)
+	}
+	if err := c.RevokeToken(ctx, made.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.RevokeToken(ctx, made.ID); !client.HasCode(err, 10404) {
+		t.Errorf("revoked twice: %v", err)
+	}
+	if _, err := c.CreateToken(ctx, "x", []string{"everything"}, nil); err == nil {
+		t.Error("an unknown scope was accepted")
+	}
+	soon := time.Now().Add(-time.Second)
+	if _, err := c.CreateToken(ctx, "x", []string{"*"}, &soon); err == nil {
+		t.Error("a token that expired before it was made was accepted")
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestWhoami(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noWorkers, nil)
+	c, ctx := b.client(), t.Context()
+	if s, err := c.Verify(ctx); err != nil || s.Status != "active" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if u, err := c.User(ctx); err != nil || u.Email != accounts.DefaultEmail {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if l, err := c.Accounts(ctx); err != nil || len(l) != 1 || l[0].ID != b.account {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if v, err := c.Build(ctx); err != nil || v.Version != "0.0.0-test" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	a := b.do("GET", "/user", "", "Authorization", "", "X-Auth-Key", "k", "X-Auth-Email", "e")
+	if a.Status != 401 || !strings.Contains(a.message(), "CLOUDFLARE_API_TOKEN") {
+		t.Error(a.Text)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noWorkers, nil)
+	c, ctx := b.client(), t.Context()
+	add := func(script, text string) {
+		b.logs.Append(&telemetry.Event{Time: time.Now(), Kind: telemetry.KindConsole, Level: "info", Script: script, Message: text})
+	}
+	add("a", "one")
+	add("b", "two")
+	if err := b.logs.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Logs(ctx, client.LogFilter{Script: "a", Since: time.Now().Add(-time.Hour)})
+	if err != nil || len(got) != 1 || got[0].Message != "one" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var followed []string
+	err = c.FollowLogs(ctx, client.LogFilter{Limit: 1}, func(e client.Event) bool {
+		followed = append(followed, e.Message)
+		if len(followed) == 1 {
+			add("c", "three")
+		}
+		return len(followed) < 2
+	})
+	if err != nil || strings.Join(followed, " ") != "two three" {
+		t.Errorf("%q, %v", followed, err)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, realWorkers(stillRuntime{}), func(o *api.Options) {
+		o.Status = func(context.Context) api.Platform { return api.Platform{PID: 1, Requests: 7} }
+	})
+	c, ctx := b.client(), t.Context()
+	if _, err := c.Deploy(ctx, "w", hello(`"one"`)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Status(ctx)
+	if err != nil || s.Scripts != 1 || s.Platform.RequestsTotal != 7 || len(s.Workers) != 1 || s.Workers[0].PID != 4711 || s.Workers[0].RSSBytes != 9<<20 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
