@@ -28,6 +28,9 @@ func (o *Option) Flag() string {
 // Get returns the option's value as text that Set would take.
 func (o *Option) Get(c *Config) string { return format(o.value(c)) }
 
+// Copy sets the option in c to its value in from.
+func (o *Option) Copy(c, from *Config) { parse(o.value(c), o.Get(from)) }
+
 // Bool reports whether the option is a switch.
 func (o *Option) Bool() bool {
 	_, ok := o.value(&Config{}).(*bool)

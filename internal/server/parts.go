@@ -1,0 +1,244 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/api"
+	"github.com/selvage-dev/selvage/internal/bindings"
+	"github.com/selvage-dev/selvage/internal/config"
+	"github.com/selvage-dev/selvage/internal/edge"
+	"github.com/selvage-dev/selvage/internal/fsx"
+	"github.com/selvage-dev/selvage/internal/runtimebin"
+	"github.com/selvage-dev/selvage/internal/store"
+	"github.com/selvage-dev/selvage/internal/telemetry"
+	"github.com/selvage-dev/selvage/internal/workers"
+	"github.com/selvage-dev/selvage/internal/workers/workerd"
+)
+
+// Timeouts of the API's listener. Answers have none: log streams last.
+const (
+	apiHeaderTimeout = 10 * time.Second
+	apiIdleTimeout   = 2 * time.Minute
+	apiHeaderBytes   = 64 << 10
+)
+
+func (s *Server) openStore(context.Context) error {
+	c := s.cfg.Load()
+	st, err := store.Open(c.Data)
+	var locked *fsx.LockedError
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		running := &RunningError{Dir: c.Data}
+		if info, ok := ReadRunFile(c.Data); ok {
+			running.PID = info.PID
+		} else if errors.As(err, &locked) {
+			running.PID = locked.PID
+		}
+		return running
+	case err != nil:
+		return err
+	}
+	s.store = st
+	s.onClose("store", func(context.Context) error { return st.Close() })
+	return nil
+}
+
+func (s *Server) openLogs(context.Context) error {
+	c := s.cfg.Load()
+	logs, err := telemetry.OpenLogs(filepath.Join(s.store.Dir, "logs"), telemetry.LogOptions{
+		MaxBytes: int64(c.Log.MaxSize), MaxAge: c.Log.MaxAge, Log: s.log, Registerer: s.registry,
+	})
+	if err != nil {
+		return err
+	}
+	s.logs = logs
+	bare := s.log
+	s.log = slog.New(logs.Handler(bare.Handler()))
+	s.onClose("event log", func(context.Context) error {
+		s.log = bare
+		return logs.Close()
+	})
+	return nil
+}
+
+func (s *Server) openAccounts(ctx context.Context) error {
+	a, err := accounts.New(ctx, s.store, accounts.Options{Subdomain: s.cfg.Load().Subdomain, Now: s.o.Now, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.accounts = a
+	s.onClose("accounts", func(context.Context) error { return a.Close() })
+	return nil
+}
+
+func (s *Server) openRuntime(ctx context.Context) error {
+	var err error
+	s.program, err = runtimebin.Find(ctx, s.store.Dir, s.cfg.Load().Workerd)
+	if err == nil {
+		s.log.DebugContext(ctx, "workerd found", "path", s.program.Path, "workerd_version", s.program.Version, "origin", s.program.Origin)
+	}
+	return err
+}
+
+func (s *Server) openWorkers(context.Context) error {
+	c := s.cfg.Load()
+	s.bindings = bindings.New(bindings.Options{
+		Log:        s.log,
+		LocalHost:  s.ownHost,
+		DialLocal:  s.dialEdge,
+		WorkerZone: s.workerZone,
+		Allow:      egressRules(c),
+	})
+	if err := s.registry.Register(s.bindings); err != nil {
+		return fmt.Errorf("register the metrics of the bindings: %w", err)
+	}
+	dir, release, err := runDir(s.store.Dir)
+	if err != nil {
+		return err
+	}
+	s.onClose("run folder", func(context.Context) error { return release() })
+	w, err := workers.New(workers.Options{
+		Store:              s.store,
+		Runtime:            workers.Workerd(&workerd.Launcher{Binary: s.program.Path, Log: s.log, StartTimeout: c.Limits.StartTimeout}),
+		Doors:              s.bindings,
+		Log:                s.log,
+		RunDir:             dir,
+		Domain:             c.Domain,
+		AccountBySubdomain: s.accountBySubdomain,
+		Subdomain:          s.subdomainOf,
+		IssueTicket:        s.issueTicket,
+		VerifyTicket:       s.verifyTicket,
+		OnLog:              s.workerLog,
+		IdleTimeout:        c.IdleStop,
+		DrainTimeout:       max(c.DrainTimeout, time.Second), // 0 would be the package's default
+		StartTimeout:       c.Limits.StartTimeout,
+		MaxProcesses:       c.MaxProcesses,
+		MaxScriptSize:      int64(c.Limits.ScriptSize),
+		MaxAssets:          c.Limits.AssetCount,
+		MaxAssetSize:       int64(c.Limits.AssetSize),
+	})
+	if err != nil {
+		return err
+	}
+	s.workers = w
+	s.onClose("workers", func(ctx context.Context) error { return w.Close(ctx) })
+	return nil
+}
+
+func (s *Server) openEdge(context.Context) error {
+	c := s.cfg.Load()
+	s.edge = edge.New(edge.Options{
+		Workers:        edgeWorkers{s.workers},
+		Logs:           s.logs,
+		Log:            s.log,
+		Metrics:        s.registry,
+		Limits:         edgeLimits(c),
+		TrustedProxies: c.TrustedProxies,
+		CookieSuffixes: []string{s.accounts.Account().Subdomain + "." + workersZone(c), workersZone(c), "pages." + c.Domain, c.Domain},
+	})
+	s.rate.count = s.edge.Requests
+	s.onClose("edge", s.edge.Shutdown)
+	return nil
+}
+
+func (s *Server) openAPI(context.Context) error {
+	c := s.cfg.Load()
+	edgeURL := &url.URL{Scheme: "http", Host: reachable(s.edgeListener.Addr())}
+	tlsConfig, err := loadTLS(c)
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler: api.New(api.Options{
+			Accounts:      accountsWithHosts{s.accounts, s.workers},
+			Workers:       s.workers,
+			Logs:          drainingLogs{s.logs, s.draining},
+			Log:           s.log,
+			Registry:      s.registry,
+			EdgeURL:       func() *url.URL { return edgeURL },
+			Status:        s.status,
+			Ready:         s.ready,
+			Version:       api.Build{Version: s.o.Version, Commit: s.o.Commit, Workerd: s.program.Version, Go: runtime.Version()},
+			OpenMetrics:   c.API.MetricsOpen,
+			MaxScriptSize: int64(c.Limits.ScriptSize),
+		}),
+		TLSConfig:         tlsConfig,
+		ReadHeaderTimeout: apiHeaderTimeout,
+		IdleTimeout:       apiIdleTimeout,
+		MaxHeaderBytes:    apiHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.onClose("API", func(ctx context.Context) error {
+		if err := s.http.Shutdown(ctx); err != nil {
+			return errors.Join(err, s.http.Close())
+		}
+		return nil
+	})
+	return nil
+}
+
+// loadTLS returns nil when the API speaks plain HTTP.
+func loadTLS(c *config.Config) (*tls.Config, error) {
+	if c.API.TLSCert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(c.API.TLSCert, c.API.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("load the API's certificate (api.tls_cert, api.tls_key): %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// serve begins to answer and makes sure that both listeners do.
+func (s *Server) serve(ctx context.Context) error {
+	s.serving.Go(func() { s.report("edge", s.edge.Serve(s.edgeListener), edge.ErrServerClosed) })
+	s.serving.Go(func() {
+		var err error
+		if s.http.TLSConfig != nil {
+			err = s.http.ServeTLS(s.apiListener, "", "")
+		} else {
+			err = s.http.Serve(s.apiListener)
+		}
+		s.report("API", err, http.ErrServerClosed)
+	})
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	idle := make(chan struct{})
+	go func() {
+		defer close(idle)
+		s.housekeeping(background)
+	}()
+	s.onClose("housekeeping", func(context.Context) error {
+		stop()
+		<-idle
+		return nil
+	})
+	s.state.Store(stateServing)
+	if err := s.answers(ctx); err != nil {
+		return err
+	}
+	if err := s.writeRunFile(); err != nil {
+		return err
+	}
+	s.onClose("platform.json", func(context.Context) error { return s.removeRunFile() })
+	info := s.info()
+	s.log.InfoContext(ctx, "the platform serves", "edge", info.EdgeURL, "api", info.APIURL, "workers_domain", info.WorkersDomain, "data", s.store.Dir)
+	return nil
+}
+
+// report passes on why a listener ended, unless that was asked for.
+func (s *Server) report(door string, err, wanted error) {
+	if err == nil || errors.Is(err, wanted) || s.state.Load() == stateDraining {
+		return
+	}
+	s.failed <- fmt.Errorf("the %s has stopped listening: %w", door, err)
+}
