@@ -39,8 +39,8 @@ type call struct {
 	asset  assets.Request
 	header func(name string) string // requestHeader, made once
 	added  []wire.Field             // scratch for a response's own fields
-	event telemetry.Event
-	ctx   context.Context //nolint:containedctx // the server's, for the time of the call
+	event  telemetry.Event
+	ctx    context.Context //nolint:containedctx // the server's, for the time of the call
 }
 
 // ServeRequest implements [wire.Handler].

@@ -20,19 +20,18 @@ func (s *Server) clientOf(r *wire.Request) client {
 	if p.TLS {
 		c.scheme = "https"
 	}
-	if len(s.trusted) == 0 || !s.isTrusted(p.Addr) {
+	if p.Inside {
+		c.setScheme(r.Field(wire.InternalProto))
+	}
+	trusted := *s.trusted.Load()
+	if !contains(trusted, p.Addr) {
 		return c
 	}
 	c.trusted = true
-	switch proto := r.Field(wire.ForwardedProto); {
-	case wire.Is(proto, "https"):
-		c.scheme = "https"
-	case wire.Is(proto, "http"):
-		c.scheme = "http"
-	}
+	c.setScheme(r.Field(wire.ForwardedProto))
 	for i := len(r.Fields) - 1; i >= 0; i-- {
 		if f := &r.Fields[i]; f.Known == wire.ForwardedFor {
-			if s.walkHops(f.Value, &c) {
+			if c.walkHops(f.Value, trusted) {
 				break
 			}
 		}
@@ -42,7 +41,7 @@ func (s *Server) clientOf(r *wire.Request) client {
 
 // walkHops goes through a list of hops from the right, as long as they are
 // trusted, and reports whether it found the end of the trusted ones.
-func (s *Server) walkHops(list string, c *client) bool {
+func (c *client) walkHops(list string, trusted []netip.Prefix) bool {
 	for list != "" {
 		i := len(list) - 1
 		for i >= 0 && list[i] != ',' {
@@ -53,7 +52,7 @@ func (s *Server) walkHops(list string, c *client) bool {
 			return true // the proxy before it wrote nonsense: go no further
 		}
 		c.ip = addr.String()
-		if !s.isTrusted(addr) {
+		if !contains(trusted, addr) {
 			return true
 		}
 		list = list[:max(i, 0)]
@@ -74,11 +73,19 @@ func parseHop(hop string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), true
 }
 
-func (s *Server) isTrusted(addr netip.Addr) bool {
-	if !addr.IsValid() {
-		return false
+// setScheme believes a field that names one.
+func (c *client) setScheme(proto string) {
+	switch {
+	case wire.Is(proto, "https"):
+		c.scheme = "https"
+	case wire.Is(proto, "http"):
+		c.scheme = "http"
 	}
-	for _, p := range s.trusted {
+}
+
+// contains is false for an address that is not known.
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range prefixes {
 		if p.Contains(addr) {
 			return true
 		}

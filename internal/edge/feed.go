@@ -12,6 +12,7 @@ import (
 
 var (
 	errTooManyInterim = errors.New("the worker sent too many interim responses")
+	errOnlyInterim    = errors.New("the worker ended after an interim response")
 	errUnaskedUpgrade = errors.New("the worker changed to a protocol that was not asked for")
 )
 
@@ -20,7 +21,7 @@ func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 // clientsFault reports whether an error of a response writer is about the client
 // rather than about what was to be sent.
 func clientsFault(err error) bool {
-	var f wire.Fault
+	var f wire.FaultError
 	return errors.As(err, &f)
 }
 
@@ -88,9 +89,9 @@ func (f *feed) run(c *call, buf []byte) {
 			f.complete = !chunked || f.end(up, body.Trailers(), buf) == nil
 			return
 		}
-		fault := wire.ClientGone
-		_ = errors.As(err, &fault)
-		c.Cancel(fault)
+		fault := wire.FaultError(wire.ClientGone)
+		_ = errors.As(err, &fault) // what is none is the connection's end
+		c.Cancel(wire.Fault(fault))
 		return
 	}
 }

@@ -40,8 +40,10 @@ func (c *call) appendRequestHead(b []byte) []byte {
 // passes reports whether a field from the visitor goes on to the worker.
 func (c *call) passes(k wire.Known) bool {
 	switch k { //nolint:exhaustive // all others pass
-	case wire.Platform, wire.Internal, wire.ForwardedFor, wire.ForwardedProto:
+	case wire.Platform, wire.Internal, wire.InternalProto, wire.ForwardedFor, wire.ForwardedProto:
 		return false
+	case wire.InternalDepth:
+		return c.r.Peer.Inside
 	case wire.Forwarding:
 		return c.client.trusted
 	case wire.Trailer:
@@ -99,13 +101,13 @@ func (c *call) upgrades() bool {
 }
 
 // filterResponse marks what the visitor does not get and adds what the platform
-// says. bodied says whether trailers can follow.
+// says.
 func (c *call) filterResponse() []wire.Field {
 	fields := c.head.Fields
 	for i := range fields {
 		f := &fields[i]
 		switch f.Known { //nolint:exhaustive // all others pass
-		case wire.Server, wire.Internal:
+		case wire.Server, wire.Internal, wire.InternalProto, wire.InternalDepth:
 			f.Drop = true
 		case wire.Platform:
 			f.Drop = f.Drop || wire.Is(f.Name, "cf-ray")

@@ -94,7 +94,17 @@ func newMetrics(h *http1.Server) *metrics {
 
 // shard returns the counters for the connection with a number.
 func (m *metrics) shard(seq uint64) *counters {
-	return &m.shards[seq&uint64(len(m.shards)-1)]
+	return &m.shards[seq%uint64(len(m.shards))]
+}
+
+// answered returns how many requests have ended.
+func (m *metrics) answered() (n uint64) {
+	for i := range m.shards {
+		for j := range m.shards[i].status {
+			n += m.shards[i].status[j].Load()
+		}
+	}
+	return n
 }
 
 // Describe implements [prometheus.Collector].
@@ -109,13 +119,12 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	count := func(d *prometheus.Desc, get func(*counters) uint64, labels ...string) uint64 {
+	count := func(d *prometheus.Desc, get func(*counters) uint64, labels ...string) {
 		var sum uint64
 		for i := range m.shards {
 			sum += get(&m.shards[i])
 		}
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(sum), labels...)
-		return sum
 	}
 	gauge := func(d *prometheus.Desc, get func(*counters) int64) {
 		var sum int64

@@ -94,7 +94,7 @@ func problemTimeout() problem {
 }
 
 func problemFault(f wire.Fault) problem {
-	p := problem{status: f.Status(), text: "The request cannot be served: " + f.Error() + "."}
+	p := problem{status: f.Status(), text: "The request cannot be served: " + f.String() + "."}
 	switch p.status {
 	case http.StatusRequestTimeout:
 		p.code = "request_timeout"

@@ -142,7 +142,10 @@ func (c *call) roundTrip() (out outcome, reusable bool, err error) {
 	}
 	for interim := 0; ; interim++ {
 		if err := c.head.Read(c.up.Reader, maxResponseHead); err != nil {
-			out, err := c.noAnswer(err, interim > 0)
+			if interim > 0 {
+				err = errOnlyInterim
+			}
+			out, err := c.noAnswer(err)
 			return out, false, err
 		}
 		if c.head.Status >= http.StatusOK || c.head.Status == http.StatusSwitchingProtocols {
@@ -176,7 +179,7 @@ func (c *call) send() error {
 }
 
 // noAnswer decides what becomes of a request whose connection gave no answer.
-func (c *call) noAnswer(err error, interim bool) (outcome, error) {
+func (c *call) noAnswer(err error) (outcome, error) {
 	switch cause := wire.Fault(c.cause.Load()); cause { //nolint:exhaustive,gosec // the rest are faults in a body; it was stored from a Fault
 	case wire.NoFault:
 	case wire.ClientGone:
@@ -190,7 +193,7 @@ func (c *call) noAnswer(err error, interim bool) (outcome, error) {
 		return answered, nil
 	}
 	lost := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-	if !lost || interim || c.feed != nil {
+	if !lost || c.feed != nil {
 		return failed, err
 	}
 	const exactReset = runtime.GOOS == "linux" // see the package comment

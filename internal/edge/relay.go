@@ -31,7 +31,7 @@ func (c *call) inform(n int) error {
 		return nil
 	}
 	for i := range c.head.Fields {
-		if f := &c.head.Fields[i]; f.Known == wire.Internal {
+		if f := &c.head.Fields[i]; f.Known.IsInternal() {
 			f.Drop = true
 		}
 	}
@@ -129,7 +129,7 @@ func (c *call) relayChunked() bool {
 		b, _ := br.Peek(br.Buffered())
 		n, data, f := c.chunks.Next(b)
 		if f != wire.NoFault {
-			c.blame("read the worker's answer", f)
+			c.blame("read the worker's answer", f.Err())
 			return false
 		}
 		if len(data) > 0 && !c.write(data) {

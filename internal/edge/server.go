@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/selvage-dev/selvage/internal/edge/http1"
 	"github.com/selvage-dev/selvage/internal/edge/wire"
@@ -18,7 +19,7 @@ type Server struct {
 	workers  Workers
 	logs     Logs
 	log      *slog.Logger
-	trusted  []netip.Prefix
+	trusted  atomic.Pointer[[]netip.Prefix]
 	suffixes []string
 
 	http    *http1.Server
@@ -34,17 +35,17 @@ func New(o Options) *Server {
 		workers:  o.Workers,
 		logs:     o.Logs,
 		log:      o.Log,
-		trusted:  slices.Clone(o.TrustedProxies),
 		suffixes: make([]string, 0, len(o.CookieSuffixes)),
 	}
 	for _, suffix := range o.CookieSuffixes {
 		s.suffixes = append(s.suffixes, strings.ToLower(strings.Trim(suffix, ".")))
 	}
+	s.SetTrustedProxies(o.TrustedProxies)
 	s.http = http1.New(http1.Options{Handler: s, Limits: o.Limits, Log: o.Log})
 	s.metrics = newMetrics(s.http)
 	if o.Metrics != nil {
 		if err := o.Metrics.Register(s.metrics); err != nil {
-			o.Log.Error("cannot register the edge's metrics", "error", err) //nolint:sloglint // no context at construction
+			o.Log.Error("cannot register the edge's metrics", "error", err)
 		}
 	}
 	return s
@@ -57,16 +58,30 @@ func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ln) }
 // ServeConn serves one connection, which need not be TCP, until it ends.
 func (s *Server) ServeConn(c net.Conn) { s.http.ServeConn(c, nil) }
 
-// ServeConnFrom is ServeConn for a connection whose own remote address says
-// nothing: requests on it count as coming from addr. An invalid addr is left out
-// of what the worker is told.
+// ServeConnFrom serves one connection that comes from inside the platform, for
+// instance from a worker that fetches one of the platform's own hosts. Requests
+// on it count as coming from addr; an invalid one is left out of what the worker
+// is told. On such a connection, and on no other, the fields selvage-proto (the
+// scheme of the URL) and selvage-depth (passed on to the worker) are believed.
 func (s *Server) ServeConnFrom(c net.Conn, addr netip.Addr) {
-	p := &wire.Peer{Addr: addr.Unmap()}
+	p := &wire.Peer{Addr: addr.Unmap(), Inside: true}
 	if addr.IsValid() {
 		p.IP = p.Addr.String()
 	}
 	s.http.ServeConn(c, p)
 }
+
+// SetLimits changes the limits while the edge runs.
+func (s *Server) SetLimits(l Limits) { s.http.SetLimits(l) }
+
+// SetTrustedProxies changes the trusted proxies while the edge runs.
+func (s *Server) SetTrustedProxies(prefixes []netip.Prefix) {
+	prefixes = slices.Clone(prefixes)
+	s.trusted.Store(&prefixes)
+}
+
+// Requests returns how many requests were answered since the start.
+func (s *Server) Requests() uint64 { return s.metrics.answered() }
 
 // Shutdown stops accepting, closes idle connections at once and the others after
 // their answer. When ctx ends first, what still runs (WebSockets too) is cut, and

@@ -117,10 +117,10 @@ func (b *body) readChunked(p []byte) (int, error) {
 		total += copy(p[total:], data)
 		b.got += int64(len(data))
 		if f != wire.NoFault {
-			return total, f
+			return total, f.Err()
 		}
-		if lim := c.srv.limits.BodyBytes; lim > 0 && b.got > lim {
-			return total, wire.BodyTooLarge
+		if lim := c.srv.limits.Load().BodyBytes; lim > 0 && b.got > lim {
+			return total, wire.BodyTooLarge.Err()
 		}
 		switch {
 		case b.dec.Done():
@@ -148,7 +148,7 @@ func (b *body) fillBuffer() (int, error) {
 
 // fill reads from the connection within the limits on slow bodies.
 func (b *body) fill(p []byte) (int, error) {
-	c, lim := b.c, &b.c.srv.limits
+	c, lim := b.c, b.c.srv.limits.Load()
 	before := c.srv.clock.now.Load()
 	c.rd.arm(&c.srv.clock, lim.BodyTimeout)
 	n, err := c.nc.Read(p)
@@ -156,26 +156,26 @@ func (b *body) fill(p []byte) (int, error) {
 	b.got += int64(n)
 	b.waited += c.srv.clock.now.Load() - before
 	if n > 0 {
-		if b.tooSlow() {
-			return n, wire.BodyTimeout
+		if late || b.tooSlow() {
+			return n, wire.BodyTimeout.Err()
 		}
 		return n, nil
 	}
 	switch {
 	case late:
-		return 0, wire.BodyTimeout
+		return 0, wire.BodyTimeout.Err()
 	case err == nil:
 		return 0, io.ErrNoProgress
 	case b.aborted.Load():
 		return 0, io.ErrClosedPipe
 	}
-	return 0, wire.ClientGone
+	return 0, wire.ClientGone.Err()
 }
 
 // tooSlow compares the body's average rate with the least that is allowed. Time
 // during which the worker did not take more does not count.
 func (b *body) tooSlow() bool {
-	lim := &b.c.srv.limits
+	lim := b.c.srv.limits.Load()
 	if lim.BodyRate <= 0 || b.waited <= int64(lim.BodyGrace) {
 		return false
 	}

@@ -53,9 +53,9 @@ func (d *Chunked) Done() bool { return d.state == chunkDone }
 func (d *Chunked) Trailers() []wire.Field { return d.fields }
 
 // Next takes bytes of the body from the front of p: it returns how many, and the
-// data among them, a part of p. Data of several chunks takes several calls. n is
-// 0 only when p is empty or the body has ended. The fault is BadChunk or
-// BadTrailer.
+// data among them, a part of p. Data of several chunks takes several calls. The
+// fault is BadChunk or BadTrailer. Nothing is taken only when p is empty or the
+// body has ended.
 func (d *Chunked) Next(p []byte) (n int, data []byte, f wire.Fault) {
 	for n < len(p) && d.state != chunkDone {
 		if d.state == chunkData {
@@ -123,7 +123,7 @@ func (d *Chunked) sizeByte(ch byte) wire.Fault {
 		d.digits++
 		v := ch - '0'
 		if v > 9 {
-			v = ch|0x20 - 'a' + 10
+			v = (ch | 0x20) - 'a' + 10
 		}
 		d.remain = d.remain<<4 | int64(v)
 		return wire.NoFault

@@ -1,13 +1,10 @@
 package http1
 
 import (
-	"errors"
-	"io"
 	"net"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/edge/wire"
@@ -24,21 +21,17 @@ const (
 type conn struct {
 	srv     *Server
 	nc      net.Conn
-	tcp     *net.TCPConn    // nc, if it is one
-	raw     syscall.RawConn // nc's, if it has one
-	onRead  func(fd uintptr) bool
+	tcp     *net.TCPConn // nc, if it is one
 	peer    wire.Peer
-	limited bool // it counts against the limits
+	counted bool // in the server's perIP
 
 	state  atomic.Int32
 	rd, wr deadline
 
 	// buf holds what was read; buf.b[r:w] is not yet used. nil while waiting.
-	buf  *buffer
-	r, w int
-	// What onRead found: n bytes in buf, or an error.
-	readN   int
-	readErr error
+	buf   *buffer
+	r, w  int
+	first lazyReader // for the first bytes of a request
 
 	watch watch
 }
@@ -46,12 +39,7 @@ type conn struct {
 func newConn(s *Server, nc net.Conn, peer wire.Peer) *conn {
 	c := &conn{srv: s, nc: nc, peer: peer}
 	c.tcp, _ = nc.(*net.TCPConn)
-	if sc, ok := nc.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
-			c.onRead = c.readReady
-		}
-	}
+	c.first.init(&s.buffers, nc, minBuffer)
 	return c
 }
 
@@ -90,59 +78,18 @@ func (c *conn) await(first bool) bool {
 	c.srv.buffers.put(c.buf)
 	c.buf, c.r, c.w = nil, 0, 0
 
-	timeout := c.srv.limits.IdleTimeout
+	timeout := c.srv.limits.Load().IdleTimeout
 	if first {
-		timeout = c.srv.limits.HeadTimeout
+		timeout = c.srv.limits.Load().HeadTimeout
 	}
 	c.rd.arm(&c.srv.clock, timeout)
-	err := c.readFirst()
+	n, err := c.first.read()
+	c.buf, c.first.buf = c.first.buf, nil
 	if c.rd.disarm() || err != nil {
 		return false
 	}
+	c.w = n
 	return c.state.CompareAndSwap(waiting, busy)
-}
-
-// readFirst reads into a buffer that is taken only when there is something to
-// read, if the kind of connection allows that.
-func (c *conn) readFirst() error {
-	if c.raw == nil {
-		c.buf = c.srv.buffers.get(minBuffer)
-		n, err := c.nc.Read(c.buf.b)
-		c.w = n
-		if n > 0 {
-			return nil
-		}
-		return err
-	}
-	if err := c.raw.Read(c.onRead); err != nil {
-		return err
-	}
-	c.w = c.readN
-	return c.readErr
-}
-
-// readReady is called by the poller's reader until it returns true.
-func (c *conn) readReady(fd uintptr) bool {
-	b := c.srv.buffers.get(minBuffer)
-	for {
-		n, err := syscall.Read(int(fd), b.b)
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if n > 0 {
-			c.buf, c.readN, c.readErr = b, n, nil
-			return true
-		}
-		c.srv.buffers.put(b)
-		if errors.Is(err, syscall.EAGAIN) {
-			return false
-		}
-		c.readN, c.readErr = 0, err
-		if err == nil {
-			c.readErr = io.EOF
-		}
-		return true
-	}
 }
 
 // exchange reads one request, has it answered, and reports whether the
@@ -163,7 +110,7 @@ func (c *conn) exchange(x *exchange) bool {
 
 // readHead reads and parses a request head.
 func (c *conn) readHead(x *exchange) wire.Fault {
-	lim := &c.srv.limits
+	lim := c.srv.limits.Load()
 	c.rd.arm(&c.srv.clock, lim.HeadTimeout)
 	for {
 		end, f := x.scan.next(c.buf.b[c.r:c.w], lim.head())
@@ -200,7 +147,7 @@ func (c *conn) makeRoom() {
 	old := c.buf
 	if c.r == 0 {
 		// The scanner refuses a head before it fills the largest buffer.
-		c.buf = c.srv.buffers.get(min(4*len(old.b), c.srv.limits.HeadBytes+1))
+		c.buf = c.srv.buffers.get(min(4*len(old.b), c.srv.limits.Load().HeadBytes+1))
 	}
 	copy(c.buf.b, old.b[c.r:c.w])
 	c.w -= c.r
@@ -213,7 +160,7 @@ func (c *conn) makeRoom() {
 // setBody sets up what follows the head.
 func (c *conn) setBody(x *exchange) wire.Fault {
 	r := &x.req
-	lim := c.srv.limits.BodyBytes
+	lim := c.srv.limits.Load().BodyBytes
 	switch {
 	case r.Length == 0:
 		return wire.NoFault
@@ -246,7 +193,7 @@ func (c *conn) handle(x *exchange) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.Watch(x, nil)
-			c.srv.log.Error("panic while answering a request", "panic", v, "stack", string(debug.Stack())) //nolint:sloglint // the handler is gone
+			c.srv.log.Error("panic while answering a request", "panic", v, "stack", string(debug.Stack()))
 			if !x.out.started {
 				c.reject(x, wire.NoFault)
 			}
@@ -330,17 +277,17 @@ func (c *conn) cut(cause wire.Fault) {
 
 // write sends b within the write timeout.
 func (c *conn) write(b []byte) error {
-	c.wr.arm(&c.srv.clock, c.srv.limits.WriteTimeout)
+	c.wr.arm(&c.srv.clock, c.srv.limits.Load().WriteTimeout)
 	_, err := c.nc.Write(b)
 	return c.wrote(err)
 }
 
 func (c *conn) wrote(err error) error {
 	if c.wr.disarm() {
-		return wire.WriteTimeout
+		return wire.WriteTimeout.Err()
 	}
 	if err != nil {
-		return wire.ClientGone
+		return wire.ClientGone.Err()
 	}
 	return nil
 }

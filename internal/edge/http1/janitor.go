@@ -28,11 +28,16 @@ func (c *clock) tick() int64 {
 // watchConns runs as long as there are connections: it moves the clock and makes
 // fail what is late.
 func (s *Server) watchConns() {
-	ticker := time.NewTicker(s.limits.tick())
+	tick := s.limits.Load().tick()
+	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	var conns []*conn
 	for range ticker.C {
 		now := s.clock.tick()
+		if t := s.limits.Load().tick(); t != tick { // the limits were changed
+			tick = t
+			ticker.Reset(tick)
+		}
 		s.mu.Lock()
 		if len(s.conns) == 0 {
 			s.janitor = false

@@ -170,7 +170,7 @@ func (x *exchange) send(p []byte) error {
 	}
 	o.vec = [2][]byte{o.buf, p}
 	vec := net.Buffers(o.vec[:])
-	c.wr.arm(&c.srv.clock, c.srv.limits.WriteTimeout)
+	c.wr.arm(&c.srv.clock, c.srv.limits.Load().WriteTimeout)
 	_, err := vec.WriteTo(c.tcp)
 	o.err = c.wrote(err)
 	o.vec = [2][]byte{}
@@ -212,7 +212,7 @@ func (x *exchange) WriteFile(f *os.File, offset, n int64) error {
 	c := x.c
 	for n > 0 {
 		part := io.LimitedReader{R: f, N: min(n, filePart)}
-		c.wr.arm(&c.srv.clock, c.srv.limits.WriteTimeout)
+		c.wr.arm(&c.srv.clock, c.srv.limits.Load().WriteTimeout)
 		sent, err := c.tcp.ReadFrom(&part) // sendfile(2)
 		if o.err = c.wrote(err); o.err != nil {
 			return o.err
@@ -234,7 +234,7 @@ func (x *exchange) copyFile(f *os.File, offset, n int64) error {
 	for n > 0 {
 		got, err := f.ReadAt(buf.b[:min(n, int64(len(buf.b)))], offset)
 		if got == 0 {
-			if err == nil || err == io.EOF { //nolint:errorlint // ReadAt's own
+			if err == nil || err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
 			x.out.err = err

@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"net/http"
+
 	"github.com/selvage-dev/selvage/internal/edge/wire"
 )
 
@@ -27,7 +29,7 @@ func parseRequest(b []byte, r *wire.Request, h *requestHead) wire.Fault {
 	if r.Fields, f = parseFields(rest, r.Fields[:0]); f != wire.NoFault {
 		return f
 	}
-	if f = takeHost(r, authority, h.http11); f != wire.NoFault {
+	if f = takeHost(r, authority); f != wire.NoFault {
 		return f
 	}
 	return parseFraming(r, h)
@@ -71,14 +73,14 @@ func splitTarget(target string, r *wire.Request) (authority string, f wire.Fault
 		r.Target = target
 		return "", wire.NoFault
 	}
-	if r.Method == "CONNECT" {
+	if r.Method == http.MethodConnect {
 		// Authority form. The core refuses the method; the target is for the log.
 		r.Target = "*"
 		return target, wire.NoFault
 	}
 	if target == "*" {
 		r.Target = target
-		if r.Method != "OPTIONS" {
+		if r.Method != http.MethodOptions {
 			return "", wire.BadTarget
 		}
 		return "", wire.NoFault
@@ -110,7 +112,7 @@ func splitTarget(target string, r *wire.Request) (authority string, f wire.Fault
 
 // takeHost moves the Host field out of the fields; an authority in the target
 // wins over it.
-func takeHost(r *wire.Request, authority string, required bool) wire.Fault {
+func takeHost(r *wire.Request, authority string) wire.Fault {
 	hosts := 0
 	kept := r.Fields[:0]
 	for _, f := range r.Fields {
@@ -128,7 +130,7 @@ func takeHost(r *wire.Request, authority string, required bool) wire.Fault {
 	if hosts == 1 && !validHost(r.Host) {
 		return wire.BadHost
 	}
-	if hosts == 0 && required {
+	if hosts == 0 && r.Proto == "HTTP/1.1" {
 		return wire.MissingHost
 	}
 	if authority != "" {
@@ -176,15 +178,15 @@ func validHost(h string) bool {
 	return true
 }
 
-// isRegName reports whether ch is unreserved or a sub-delim of RFC 3986, or "%".
-// Bytes beyond ASCII are not: names come in their ASCII form (IDNA).
+// isRegName reports whether ch is unreserved or a sub-delim of RFC 3986. Escapes
+// and bytes beyond ASCII are not accepted: names come in their ASCII form (IDNA).
 func isRegName(ch byte) bool {
 	switch {
 	case 'a' <= ch && ch <= 'z', 'A' <= ch && ch <= 'Z', '0' <= ch && ch <= '9':
 		return true
 	}
 	switch ch {
-	case '-', '.', '_', '~', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '=', '%':
+	case '-', '.', '_', '~', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '=':
 		return true
 	}
 	return false

@@ -19,7 +19,7 @@ var ErrServerClosed = errors.New("edge: server closed")
 // Server serves HTTP/1.1 on listeners and single connections.
 type Server struct {
 	handler wire.Handler
-	limits  Limits
+	limits  atomic.Pointer[Limits]
 	log     *slog.Logger
 	buffers buffers
 	idle    sync.Pool // of *exchange
@@ -55,15 +55,23 @@ type Options struct {
 func New(o Options) *Server {
 	s := &Server{
 		handler:   o.Handler,
-		limits:    o.Limits.Defaults(),
 		log:       o.Log,
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*conn]struct{}{},
 		perIP:     map[netip.Addr]int{},
 		empty:     make(chan struct{}),
 	}
+	s.SetLimits(o.Limits)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
+}
+
+// SetLimits changes the limits of a server, also of one that runs: connections
+// follow with their next request. Those beyond a lower number of connections are
+// not closed.
+func (s *Server) SetLimits(l Limits) {
+	l = l.Defaults()
+	s.limits.Store(&l)
 }
 
 // Serve accepts connections from ln until Shutdown or a lasting error of the
@@ -90,7 +98,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		}
 		// Out of file descriptors, most likely. Connections that end free some.
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.log.Warn("cannot accept a connection", "error", err, "retry_in", pause) //nolint:sloglint // no request yet
+		s.log.Warn("cannot accept a connection", "error", err, "retry_in", pause)
 		select {
 		case <-time.After(pause):
 		case <-s.ctx.Done():
@@ -117,8 +125,8 @@ func (s *Server) start(nc net.Conn) {
 	go c.serve()
 }
 
-// ServeConn serves one connection, of any kind, until it ends. Limits on the
-// number of connections do not apply. peer may be nil.
+// ServeConn serves one connection, of any kind, until it ends. The limits on
+// connections do not apply. When peer is nil, the connection's own end is taken.
 func (s *Server) ServeConn(nc net.Conn, peer *wire.Peer) {
 	p := peerOf(nc)
 	if peer != nil {
@@ -154,26 +162,25 @@ func (s *Server) Refused() uint64 { return s.refused.Load() }
 
 // open registers a connection, within the limits when limited.
 //
-//nolint:revive // limited is not a mode: it says whether a stranger dialled
 func (s *Server) open(nc net.Conn, peer wire.Peer, limited bool) (*conn, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining.Load() {
 		return nil, false
 	}
-	if limited {
-		if s.limits.Conns > 0 && len(s.conns) >= s.limits.Conns {
-			return nil, false
-		}
-		if s.limits.ConnsPerIP > 0 && peer.Addr.IsValid() {
-			if s.perIP[peer.Addr] >= s.limits.ConnsPerIP {
-				return nil, false
-			}
-			s.perIP[peer.Addr]++
-		}
+	lim := s.limits.Load()
+	perIP := limited && lim.ConnsPerIP > 0 && peer.Addr.IsValid()
+	switch {
+	case limited && lim.Conns > 0 && len(s.conns) >= lim.Conns:
+		return nil, false
+	case perIP && s.perIP[peer.Addr] >= lim.ConnsPerIP:
+		return nil, false
 	}
 	c := newConn(s, nc, peer)
-	c.limited = limited
+	if perIP {
+		c.counted = true
+		s.perIP[peer.Addr]++
+	}
 	c.peer.Seq = s.seq.Add(1)
 	s.conns[c] = struct{}{}
 	if !s.janitor {
@@ -188,7 +195,7 @@ func (s *Server) closed(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if addr := c.peer.Addr; c.limited && s.limits.ConnsPerIP > 0 && addr.IsValid() {
+	if addr := c.peer.Addr; c.counted {
 		if s.perIP[addr]--; s.perIP[addr] <= 0 {
 			delete(s.perIP, addr)
 		}
@@ -288,7 +295,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	s.cancel(wire.ServerClosing)
+	s.cancel(ErrServerClosed)
 	if err == nil {
 		return nil
 	}

@@ -22,7 +22,7 @@ type headLimits struct {
 }
 
 // next returns the length of the head in b, with the empty line that ends it,
-// or 0 when it is not complete. b holds all that arrived so far.
+// or 0 when it is not complete. All that arrived so far is in b.
 func (s *scanner) next(b []byte, lim headLimits) (int, wire.Fault) {
 	for {
 		i := bytes.IndexByte(b[s.pos:], '\n')

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"syscall"
 
 	"github.com/selvage-dev/selvage/internal/edge/wire"
 )
@@ -55,14 +54,10 @@ func (c *conn) endDirection(dst, src net.Conn, err error) {
 
 // relay copies from src to dst until src ends. While it waits for src it holds no
 // buffer, if src's kind allows that: most tunnels are silent most of the time.
-// guard, if not nil, bounds the writes.
+// Writes are bounded in time when dst is the connection of guard.
 func (s *Server) relay(dst, src net.Conn, guard *conn) (total int64, err error) {
-	var raw syscall.RawConn
-	if sc, ok := src.(syscall.Conn); ok {
-		raw, _ = sc.SyscallConn()
-	}
-	r := lazyReader{s: s, src: src, raw: raw}
-	r.ready = r.readReady
+	var r lazyReader
+	r.init(&s.buffers, src, midBuffer)
 	for {
 		n, err := r.read()
 		if n > 0 {
@@ -79,52 +74,7 @@ func (s *Server) relay(dst, src net.Conn, guard *conn) (total int64, err error) 
 		case errors.Is(err, io.EOF):
 			return total, nil
 		case err != nil:
-			return total, wire.ClientGone
+			return total, wire.ClientGone.Err()
 		}
-	}
-}
-
-// lazyReader takes a buffer only when there is something to read.
-type lazyReader struct {
-	s     *Server
-	src   net.Conn
-	raw   syscall.RawConn
-	ready func(fd uintptr) bool
-	buf   *buffer
-	n     int
-	err   error
-}
-
-func (r *lazyReader) read() (int, error) {
-	if r.raw == nil {
-		r.buf = r.s.buffers.get(midBuffer)
-		return r.src.Read(r.buf.b)
-	}
-	if err := r.raw.Read(r.ready); err != nil {
-		return 0, err
-	}
-	return r.n, r.err
-}
-
-func (r *lazyReader) readReady(fd uintptr) bool {
-	b := r.s.buffers.get(midBuffer)
-	for {
-		n, err := syscall.Read(int(fd), b.b)
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if n > 0 {
-			r.buf, r.n, r.err = b, n, nil
-			return true
-		}
-		r.s.buffers.put(b)
-		if errors.Is(err, syscall.EAGAIN) {
-			return false
-		}
-		r.n, r.err = 0, err
-		if err == nil {
-			r.err = io.EOF
-		}
-		return true
 	}
 }

@@ -33,14 +33,14 @@ func (c *conn) checkClient(now int64) {
 		return
 	}
 	w.since = now - int64(clientWatch) + int64(clientWatch)/2 // again in half that time
-	if c.raw == nil {
+	if c.first.raw == nil {
 		if w.bg == nil {
 			w.bg = startBackgroundRead(c)
 		}
 		return
 	}
 	gone := false
-	err := c.raw.Control(func(fd uintptr) { gone = peerClosed(int(fd)) })
+	err := c.first.raw.Control(func(fd uintptr) { gone = peerClosed(int(fd)) })
 	if err == nil && gone {
 		w.who.Cancel(wire.ClientGone)
 	}

@@ -2,9 +2,17 @@ package wire
 
 import "net/http"
 
-// Fault is a way in which a client breaks the protocol or a limit. It is an
-// error, comparable with ==.
+// Fault is a way in which a client breaks the protocol or a limit.
 type Fault uint8
+
+// FaultError is a Fault as an error.
+type FaultError Fault
+
+// Error implements error.
+func (e FaultError) Error() string { return Fault(e).String() }
+
+// Err returns f as an error, without allocating.
+func (f Fault) Err() error { return FaultError(f) }
 
 // The faults. Each closes the connection: what follows on it cannot be trusted
 // to be a request.
@@ -101,8 +109,8 @@ func (f Fault) entry() faultText {
 // away before there was an answer. It is never sent.
 const StatusClientGone = 499
 
-// Error says what is wrong, in words for the client.
-func (f Fault) Error() string { return f.entry().text }
+// String says what is wrong, in words for the client.
+func (f Fault) String() string { return f.entry().text }
 
 // Status is the HTTP status to answer with.
 func (f Fault) Status() int { return f.entry().status }

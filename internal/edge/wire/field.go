@@ -35,6 +35,8 @@ const (
 	Forwarding     // X-Forwarded-*, Forwarded, X-Real-IP, True-Client-IP
 	Platform       // CF-*: what the platform itself says about a request
 	Internal       // Selvage-*: between the platform and its runtime
+	InternalProto  // Selvage-Proto: the scheme of the URL
+	InternalDepth  // Selvage-Depth: how many of the platform's workers are behind the request
 )
 
 // Classify returns the meaning of a field name, in any case.
@@ -92,6 +94,12 @@ func classifyS(name string) Known {
 	case Is(name, "server"):
 		return Server
 	case hasPrefix(name, "selvage-"):
+		switch {
+		case Is(name, "selvage-proto"):
+			return InternalProto
+		case Is(name, "selvage-depth"):
+			return InternalDepth
+		}
 		return Internal
 	}
 	return Other
@@ -133,6 +141,9 @@ func is(name, lower string, k Known) Known {
 	}
 	return Other
 }
+
+// IsInternal reports whether k is one of the platform's internal fields.
+func (k Known) IsInternal() bool { return k >= Internal }
 
 // Is reports whether s equals lower, which is in lower case, but for the case of
 // ASCII letters.

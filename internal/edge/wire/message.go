@@ -27,6 +27,10 @@ type Peer struct {
 	// TLS says that the connection is encrypted.
 	TLS bool
 
+	// Inside says that the connection comes from the platform itself, whose
+	// internal fields are believed.
+	Inside bool
+
 	lastHost, lastKey string // of HostKey
 }
 
