@@ -38,10 +38,11 @@ func (h *assetsHandler) serve(w http.ResponseWriter, r *http.Request) int {
 	if scheme != "https" {
 		scheme = "http"
 	}
-	res, err := h.site.Respond(&assets.Request{
-		Method: r.Method, Scheme: scheme, Host: r.Host,
-		Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header.Get,
-	})
+	res, err := h.site.Respond( //nolint:contextcheck // an encoding is made for the blob, not for this request
+		&assets.Request{
+			Method: r.Method, Scheme: scheme, Host: r.Host,
+			Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header.Get,
+		})
 	if err != nil {
 		h.log.ErrorContext(r.Context(), "asset of the assets binding cannot be read", "path", r.URL.Path, "error", err)
 		w.Header().Set(ErrorHeader, "assets-unavailable")
@@ -49,7 +50,7 @@ func (h *assetsHandler) serve(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusInternalServerError
 	}
 	if res.Body.File != nil {
-		defer res.Body.File.Close()
+		defer hangUp(res.Body.File)
 	}
 	for _, f := range res.Header {
 		w.Header().Add(f.Name, f.Value)

@@ -24,13 +24,12 @@ func (e *egress) connect(w http.ResponseWriter, r *http.Request, x *exchange) {
 	}
 	down, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		up.Close()
+		hangUp(up)
 		e.refuse(w, r, x, explain(err, nil))
 		return
 	}
 	if _, err := down.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); err != nil {
-		down.Close()
-		up.Close()
+		hangUp(down, up)
 		return
 	}
 	// Of the server's reader only what it holds: at the end of the input it would

@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
-const (
-	// maxAnswers bounds the addresses of one name that are tried.
-	maxAnswers = 16
-	// attemptDelay is how long one address has before the next is tried beside it
-	// (RFC 8305, section 8).
-	attemptDelay = 250 * time.Millisecond
-)
+// maxAnswers bounds the addresses of one name that are tried.
+const maxAnswers = 16
+
+// attemptDelay is how long one address has before the next is tried beside it
+// (RFC 8305, section 8).
+const attemptDelay = 250 * time.Millisecond
 
 // Resolver looks names up. *net.Resolver is one.
 type Resolver interface {
@@ -164,7 +163,7 @@ func (d *dialer) race(ctx context.Context, addrs []netip.AddrPort) (net.Conn, er
 			case r.err != nil:
 				errs = append(errs, r.err)
 			case won != nil:
-				r.conn.Close()
+				hangUp(r.conn)
 			default:
 				won = r.conn
 				cancel()

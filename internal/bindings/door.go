@@ -91,7 +91,7 @@ func (d *door) Close() error {
 	if !again {
 		d.cancel(errDoorClosed)
 		for _, srv := range d.servers {
-			srv.Close() // listeners are unlinked by their own Close
+			hangUp(srv) // listeners are unlinked by their own Close
 		}
 		for _, f := range d.onClose {
 			f()
@@ -140,7 +140,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	if err := os.Chmod(path, socketMode); err != nil {
-		ln.Close()
+		hangUp(ln)
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return ln, nil

@@ -154,17 +154,17 @@ func TestRebinding(t *testing.T) {
 		return out
 	}
 
-	if res, body := raw(t, dir, get("rebind.test", "/", "Connection: close")); res.StatusCode != 200 {
+	if res, body := raw(t, dir, get("rebind.test", "/", "Connection: close")); res.StatusCode != http.StatusOK {
 		t.Errorf("first: %d %s", res.StatusCode, body)
 	}
 	if got := take(); got != "93.184.216.34:80" {
 		t.Errorf("first: dialled %s", got)
 	}
 	// Another port, so that no pooled connection answers.
-	if res, body := raw(t, dir, get("rebind.test:8080", "/")); res.StatusCode != 403 || !strings.Contains(body, "loopback") {
+	if res, body := raw(t, dir, get("rebind.test:8080", "/")); res.StatusCode != http.StatusForbidden || !strings.Contains(body, "loopback") {
 		t.Errorf("second: %d %s", res.StatusCode, body)
 	}
-	if res, body := raw(t, dir, get("mixed.test", "/")); res.StatusCode != 200 {
+	if res, body := raw(t, dir, get("mixed.test", "/")); res.StatusCode != http.StatusOK {
 		t.Errorf("mixed: %d %s", res.StatusCode, body)
 	}
 	if got := take(); got != "93.184.216.35:80 [2606:4700::1]:80 93.184.216.36:80" {
@@ -181,11 +181,18 @@ func TestControl(t *testing.T) {
 		network, address string
 		ok               bool
 	}{
-		{"tcp4", "93.184.216.34:80", true}, {"tcp6", "[2606:4700::1]:443", true},
-		{"tcp4", "127.0.0.1:80", false}, {"tcp6", "[::1]:80", false}, {"tcp6", "[::ffff:10.0.0.1]:80", false},
-		{"tcp6", "[fe80::1%lo]:80", false}, {"tcp4", "93.184.216.34:25", false}, {"tcp4", "93.184.216.40:80", false},
+		{"tcp4", "93.184.216.34:80", true},
+		{"tcp6", "[2606:4700::1]:443", true},
+		{"tcp4", "127.0.0.1:80", false},
+		{"tcp6", "[::1]:80", false},
+		{"tcp6", "[::ffff:10.0.0.1]:80", false},
+		{"tcp6", "[fe80::1%lo]:80", false},
+		{"tcp4", "93.184.216.34:25", false},
+		{"tcp4", "93.184.216.40:80", false},
 		{"tcp6", "[::ffff:93.184.216.40]:80", false},
-		{"udp4", "93.184.216.34:53", false}, {"unix", "/run/x.sock", false}, {"tcp4", "name.test:80", false},
+		{"udp4", "93.184.216.34:53", false},
+		{"unix", "/run/x.sock", false},
+		{"tcp4", "name.test:80", false},
 	}
 	for _, tt := range tests {
 		if err := bindings.Control(s, tt.network, tt.address); (err == nil) != tt.ok {
@@ -215,11 +222,24 @@ func TestRules(t *testing.T) {
 		host    string
 		allowed bool
 	}{
-		{"10.1.2.200:8000", true}, {"10.1.2.3:8010", true}, {"[::ffff:10.1.2.3]:8005", true}, {"10.1.2.3:8011", false}, {"10.1.2.3:7999", false}, {"10.1.3.1:8000", false},
-		{"[fd12::1]:1", true}, {"[fd12::1]:25", false}, {"[fc00::1]:1", false},
-		{"192.168.1.77", true}, {"192.168.1.77:81", false}, {"192.168.2.1", false},
-		{"1.1.1.1:25", true}, {"1.1.1.1:443", true}, {"8.8.8.8:25", false},
-		{"10.9.1.1:5432", true}, {"10.9.1.1:25", false}, {"[64:ff9b::a09:101]:80", false},
+		{"10.1.2.200:8000", true},
+		{"10.1.2.3:8010", true},
+		{"[::ffff:10.1.2.3]:8005", true},
+		{"10.1.2.3:8011", false},
+		{"10.1.2.3:7999", false},
+		{"10.1.3.1:8000", false},
+		{"[fd12::1]:1", true},
+		{"[fd12::1]:25", false},
+		{"[fc00::1]:1", false},
+		{"192.168.1.77", true},
+		{"192.168.1.77:81", false},
+		{"192.168.2.1", false},
+		{"1.1.1.1:25", true},
+		{"1.1.1.1:443", true},
+		{"8.8.8.8:25", false},
+		{"10.9.1.1:5432", true},
+		{"10.9.1.1:25", false},
+		{"[64:ff9b::a09:101]:80", false},
 	}
 	for _, tt := range tests {
 		res, body := raw(t, dir, get(tt.host, "/"))
@@ -244,10 +264,10 @@ func TestPoolsAreApart(t *testing.T) {
 	may := open(t, s, spec("app", srv.Listener.Addr()))
 	mayNot := open(t, s, spec("app"))
 	for range 3 {
-		if res, body := raw(t, may, get(host, "/")); res.StatusCode != 200 {
+		if res, body := raw(t, may, get(host, "/")); res.StatusCode != http.StatusOK {
 			t.Fatalf("%d %s", res.StatusCode, body)
 		}
-		if res, body := raw(t, mayNot, get(host, "/")); res.StatusCode != 403 {
+		if res, body := raw(t, mayNot, get(host, "/")); res.StatusCode != http.StatusForbidden {
 			t.Errorf("%d %s", res.StatusCode, body)
 		}
 	}
@@ -340,13 +360,13 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	}
 	// The bound is the script's, over all its running versions.
 	for _, dir := range []string{old, young} {
-		if res, body := raw(t, dir, get(host, "/")); res.StatusCode != 503 || res.Header.Get("Selvage-Error") != "egress-busy" {
+		if res, body := raw(t, dir, get(host, "/")); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Selvage-Error") != "egress-busy" {
 			t.Errorf("%d %s", res.StatusCode, body)
 		}
 	}
 	close(hold)
 	wg.Wait()
-	if res, body := raw(t, old, get(host, "/")); res.StatusCode != 200 {
+	if res, body := raw(t, old, get(host, "/")); res.StatusCode != http.StatusOK {
 		t.Errorf("after: %d %s", res.StatusCode, body)
 	}
 }
@@ -377,11 +397,7 @@ func TestClose(t *testing.T) {
 	mute := listen(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 
 	s := bindings.New(bindings.Options{Resolver: resolve()})
-	dir, err := os.MkdirTemp("", "sb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	dir := shortDir(t)
 	door, err := s.Open(t.Context(), dir, spec("app", srv.Listener.Addr(), slow.Listener.Addr(), mute))
 	if err != nil {
 		t.Fatal(err)
@@ -439,11 +455,7 @@ func TestOpen(t *testing.T) {
 		t.Errorf("a version without assets has a socket for them: %v", err)
 	}
 	// What a killed platform leaves behind.
-	stale, err := os.MkdirTemp("", "sb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(stale)
+	stale := shortDir(t)
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(stale, bindings.EgressSocket)})
 	if err != nil {
 		t.Fatal(err)
@@ -454,7 +466,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatalf("stale socket: %v", err)
 	}
-	if res, _ := raw(t, stale, get("127.0.0.1", "/")); res.StatusCode != 403 {
+	if res, _ := raw(t, stale, get("127.0.0.1", "/")); res.StatusCode != http.StatusForbidden {
 		t.Errorf("stale socket: %d", res.StatusCode)
 	}
 	c.Close()

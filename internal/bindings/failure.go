@@ -70,10 +70,9 @@ func invalid(text string) *failure {
 }
 
 // explain turns an error of the dialer or of the HTTP client into a failure.
-// handshake is the error of the TLS handshake, if there was one.
+// The error of the TLS handshake, if there was one, goes beside it.
 func explain(err, handshake error) *failure {
-	var known *failure
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*failure](err); ok {
 		return known
 	}
 	var (

@@ -75,6 +75,18 @@ func spec(script string, addrs ...net.Addr) workers.DoorSpec {
 	return s
 }
 
+// shortDir is a temporary folder whose path leaves room for a socket's name:
+// t.TempDir puts the test's name into it.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sb") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 func port(a net.Addr) string {
 	return strconv.Itoa(int(netip.MustParseAddrPort(a.String()).Port()))
 }
@@ -82,12 +94,7 @@ func port(a net.Addr) string {
 // open opens the doors of a version in a folder of its own.
 func open(t *testing.T, s *bindings.Server, spec workers.DoorSpec) (dir string) {
 	t.Helper()
-	// t.TempDir can be too long for a socket path.
-	dir, err := os.MkdirTemp("", "sb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir = shortDir(t)
 	c, err := s.Open(t.Context(), dir, spec)
 	if err != nil {
 		t.Fatal(err)
@@ -218,11 +225,11 @@ func (w *worker) dial(ctx context.Context) (net.Conn, error) {
 
 // result is what worker.js reports.
 type result struct {
-	Status int
-	Header map[string]string
-	Body   string
-	Threw  string
-	Name   string
+	Status int               `json:"status"`
+	Header map[string]string `json:"header"`
+	Body   string            `json:"body"`
+	Threw  string            `json:"threw"`
+	Name   string            `json:"name"`
 }
 
 // do has the worker run one of its operations.

@@ -27,7 +27,7 @@ func (e *egress) refuse(w http.ResponseWriter, r *http.Request, x *exchange, f *
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(f.status)
 	if r.Method != http.MethodHead {
-		_, _ = io.WriteString(w, body) // a worker that went away needs no answer
+		_, _ = io.WriteString(w, body) //nolint:gosec // plain text for a program; a worker that went away needs no answer
 	}
 }
 

@@ -292,7 +292,7 @@ func TestRuntimeOwnHostnames(t *testing.T) {
 			if !strings.Contains(string(body), "leads back to it") {
 				t.Errorf("got %d %.300s", res.StatusCode, body)
 			}
-			if op == "pass" && (res.StatusCode != 508 || !strings.Contains(string(body), "more than 12 deep")) {
+			if op == "pass" && (res.StatusCode != http.StatusLoopDetected || !strings.Contains(string(body), "more than 12 deep")) {
 				t.Errorf("got %d %.300s", res.StatusCode, body)
 			}
 			if n := strings.Count(log.String(), `"outcome":"loop"`); n != 1 {

@@ -146,7 +146,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) { s.metrics.Collect(ch) }
 
 // Open makes the sockets of one version in dir, which belongs to the version's
 // process alone, and answers them until the Closer is closed. A socket that an
-// earlier process left there is replaced. ctx bounds Open only.
+// earlier process left there is replaced. Only Open itself is bound by ctx.
 //
 // Close is for when the process is gone: it cuts what is in flight, waits for
 // its handlers (at most [Limits].CloseTimeout) and removes the sockets. It is
@@ -156,7 +156,7 @@ func (s *Server) Open(ctx context.Context, dir string, spec workers.DoorSpec) (i
 	if err != nil {
 		return nil, fmt.Errorf("open doors of %s/%s: %w", spec.Account, spec.Script, err)
 	}
-	d := newDoor(s.o.Limits.CloseTimeout)
+	d := newDoor(s.o.Limits.CloseTimeout) //nolint:contextcheck // the door outlives the call that opens it
 	e := newEgress(s, spec, p)
 	if err := d.listen(ctx, filepath.Join(dir, EgressSocket), s.httpServer(e)); err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (s *Server) Open(ctx context.Context, dir string, spec workers.DoorSpec) (i
 	if spec.Site != nil {
 		a := &assetsHandler{site: spec.Site, log: e.log, metrics: s.metrics}
 		if err := d.listen(ctx, filepath.Join(dir, AssetsSocket), s.httpServer(a)); err != nil {
-			d.Close()
+			hangUp(d)
 			return nil, err
 		}
 	}
@@ -197,7 +197,7 @@ type script struct {
 	all, local slots
 }
 
-// script returns the shared counters of a script. release gives them back.
+// script returns the shared counters of a script, and how to give them back.
 func (s *Server) script(key scriptKey) (sc *script, release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

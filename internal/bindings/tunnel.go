@@ -15,16 +15,15 @@ import (
 const halfOpenIdle = time.Minute
 
 // tunnel copies bytes both ways until both ends are done, one fails or ctx ends.
-// An end of file on one side is passed on to the other as such. down is read
-// through downReader, which may hold bytes already. Both are closed on return.
+// An end of file on one side is passed on to the other as such. What
+// comes from down is read through downReader, which may hold bytes already. Both
+// are closed on return.
 func tunnel(ctx context.Context, down net.Conn, downReader io.Reader, up net.Conn) error {
 	stop := context.AfterFunc(ctx, func() {
-		down.Close()
-		up.Close()
+		hangUp(down, up)
 	})
 	defer stop()
-	defer down.Close()
-	defer up.Close()
+	defer hangUp(down, up)
 
 	var half atomic.Bool
 	done := make(chan error, 2)
@@ -33,17 +32,14 @@ func tunnel(ctx context.Context, down net.Conn, downReader io.Reader, up net.Con
 
 	err := <-done
 	if err != nil {
-		down.Close()
-		up.Close()
-		<-done
-		return err
+		hangUp(down, up)
+		return errors.Join(err, <-done)
 	}
 	half.Store(true)
 	// Whichever side is still read wakes up by this deadline, or moves it on.
 	deadline := time.Now().Add(halfOpenIdle)
 	if err := errors.Join(down.SetReadDeadline(deadline), up.SetReadDeadline(deadline)); err != nil {
-		down.Close()
-		up.Close()
+		hangUp(down, up)
 	}
 	return <-done
 }
@@ -73,5 +69,13 @@ func pipe(to, from net.Conn, r io.Reader, half *atomic.Bool) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// hangUp closes connections whose end nobody waits for: what Close could report
+// has been seen by reads and writes, or does not matter any more.
+func hangUp(cs ...io.Closer) {
+	for _, c := range cs {
+		_ = c.Close()
 	}
 }
