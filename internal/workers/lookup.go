@@ -37,7 +37,7 @@ func (r *Route) Acquire(ctx context.Context) (*Instance, error) {
 	if !r.Code {
 		return nil, ErrNoRoute
 	}
-	return r.unit.acquire(ctx)
+	return r.unit.acquire(ctx, !r.Preview)
 }
 
 // Lookup returns the route of a host, which is in lower case and has no port.

@@ -43,7 +43,8 @@ type unit struct {
 	mu        sync.Mutex
 	starting  *startCall
 	dead      bool // deleted, or an upload that was refused: starts nothing
-	retired   bool // replaced: its process goes after switchDelay
+	replaced  bool // by a deployment of another version; previews may still run it
+	retiring  bool // its process goes after switchDelay
 	stale     bool // the process that is starting is to be replaced at once
 	backoff   supervise.Backoff
 	notBefore time.Time
@@ -54,6 +55,7 @@ type unit struct {
 type startCall struct {
 	done chan struct{}
 	err  error
+	live bool // for the script's own hostname, not for a preview or a deployment
 }
 
 func (s *Service) newUnit(sc scope, version string, createdAt time.Time, doc *document) (*unit, error) {
@@ -127,12 +129,13 @@ func (s *Service) unitOf(ctx context.Context, version string) (*unit, error) {
 
 // acquire returns a process that counts the caller's request, starting one if
 // there is none. Concurrent callers wait for the same start.
-func (u *unit) acquire(ctx context.Context) (*Instance, error) {
+// live says that the script's own hostname led here.
+func (u *unit) acquire(ctx context.Context, live bool) (*Instance, error) {
 	for {
 		if in := u.current.Load(); in != nil && in.acquire() {
 			return in, nil
 		}
-		call, err := u.start(ctx)
+		call, err := u.start(ctx, live)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +155,7 @@ func (u *unit) acquire(ctx context.Context) (*Instance, error) {
 
 // start joins the start that is under way or begins one. Both results are nil
 // when there is a process already.
-func (u *unit) start(ctx context.Context) (*startCall, error) {
+func (u *unit) start(ctx context.Context, live bool) (*startCall, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.starting != nil {
@@ -177,7 +180,7 @@ func (u *unit) start(ctx context.Context) (*startCall, error) {
 			Message: fmt.Sprintf("The Worker's process keeps ending; it is tried again in %s. Its log says why.", wait.Round(100*time.Millisecond)),
 		}
 	}
-	call := &startCall{done: make(chan struct{})}
+	call := &startCall{done: make(chan struct{}), live: live}
 	u.starting = call
 	u.s.mu.Lock()
 	closed := u.s.closed.Load() // Close waits for what is counted before it
@@ -227,6 +230,9 @@ func (u *unit) runStart(ctx context.Context, call *startCall, wait time.Duration
 		if u.dead || u.stale || s.closed.Load() {
 			in.close()
 		}
+		if u.replaced && call.live {
+			u.retireCurrent() // a request that looked up its route long before the switch
+		}
 	} else {
 		u.failed(err, 0)
 		call.err = u.startError(err)
@@ -274,7 +280,7 @@ func (u *unit) detach(in *Instance, crashed bool) {
 func (u *unit) revive() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.retired = false
+	u.replaced, u.retiring = false, false
 	u.notBefore = time.Time{} // a deployment is a person's decision to try
 }
 
@@ -282,17 +288,23 @@ func (u *unit) revive() {
 func (u *unit) retire() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.retired || u.current.Load() == nil {
+	u.replaced = true
+	u.retireCurrent()
+}
+
+// retireCurrent is retire with u.mu held.
+func (u *unit) retireCurrent() {
+	if u.retiring || u.current.Load() == nil {
 		return
 	}
-	u.retired = true
+	u.retiring = true
 	time.AfterFunc(switchDelay, func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		if !u.retired {
-			return
+		if !u.retiring {
+			return // deployed again
 		}
-		u.retired = false
+		u.retiring = false
 		if in := u.current.Swap(nil); in != nil {
 			in.close()
 		}

@@ -174,7 +174,7 @@ func (s *Service) hold(ctx context.Context, u *unit) (*Instance, error) {
 	if !u.doc.hasCode() {
 		return nil, nil //nolint:nilnil // documented above
 	}
-	in, err := u.acquire(ctx)
+	in, err := u.acquire(ctx, false)
 	if err == nil {
 		return in, nil
 	}
