@@ -39,9 +39,9 @@ func (a *Assets) Len() int { return len(a.manifest) }
 // understands it.
 var ErrAssetsIgnore = errors.New("client: the assets folder has a file .assetsignore")
 
-// ReadAssets reads and hashes a folder of static assets. ignore says of a slash-separated path
-// whether to leave the file out; nil leaves none out, and then the folder may not have a file
-// .assetsignore ([ErrAssetsIgnore]).
+// ReadAssets reads and hashes a folder of static assets. It leaves out the files of whose
+// slash-separated paths ignore says so. With a nil ignore it leaves none out, and then the folder may
+// not have a file .assetsignore ([ErrAssetsIgnore]).
 func ReadAssets(ctx context.Context, fsys fs.FS, ignore func(name string) bool) (*Assets, error) {
 	a := &Assets{fsys: fsys, manifest: map[string]manifestEntry{}, files: map[string]string{}}
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {

@@ -33,7 +33,7 @@ const (
 	defaultAttempts = 4
 	defaultBackoff  = 200 * time.Millisecond
 	maxRetryAfter   = time.Minute
-	// maxAnswer bounds an answer that is held in memory, in bytes.
+	// An answer that is held in memory has at most maxAnswer bytes.
 	maxAnswer = 256 << 20
 )
 
@@ -45,9 +45,9 @@ type Client struct {
 	options Options
 }
 
-// New returns a client. baseURL is the API's base as wrangler takes it in CLOUDFLARE_API_BASE_URL, for
-// example http://127.0.0.1:8788/client/v4. account may be "" for calls that need none ([Client.User],
-// [Client.Accounts], [Client.Verify]).
+// New returns a client. The API's base, baseURL, is the one that wrangler takes in
+// CLOUDFLARE_API_BASE_URL, for example http://127.0.0.1:8788/client/v4. For calls that need no account
+// ([Client.User], [Client.Accounts], [Client.Verify]) account may be "".
 func New(baseURL, token, account string, o Options) (*Client, error) {
 	u, err := url.Parse(baseURL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -57,7 +57,9 @@ func New(baseURL, token, account string, o Options) (*Client, error) {
 		return nil, errors.New("client: no API token; \"selvage env\" prints the operator's")
 	}
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+		o.HTTP = &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute,
+		}}
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "selvage-client"

@@ -260,9 +260,9 @@ func TestUploadAssets(t *testing.T) {
 		if strings.HasSuffix(r.URL.Path, "/assets-upload-session") {
 			var in struct {
 				Manifest map[string]struct {
-					Hash string
-					Size int64
-				}
+					Hash string `json:"hash"`
+					Size int64  `json:"size"`
+				} `json:"manifest"`
 			}
 			_ = json.NewDecoder(r.Body).Decode(&in)
 			if len(in.Manifest) != 2 || in.Manifest["/index.html"].Hash != html || in.Manifest["/sub/a.weird"].Size != 1 {
@@ -312,11 +312,11 @@ func TestRollback(t *testing.T) {
 		}
 		ok(w, `{"id":"4"}`)
 	})
-	if d, err := c.Rollback(t.Context(), "w", "undo", true); err != nil || d.ID != "4" {
+	if d, err := c.Rollback(t.Context(), "w", client.DeployOptions{Message: "undo", Force: true}); err != nil || d.ID != "4" {
 		t.Errorf("%+v, %v", d, err)
 	}
 	list = `{"deployments":[{"id":"3","versions":[{"version_id":"v3","percentage":100}]}]}`
-	if _, err := c.Rollback(t.Context(), "w", "", false); !client.HasCode(err, client.CodeNotFound) {
+	if _, err := c.Rollback(t.Context(), "w", client.DeployOptions{}); !client.HasCode(err, client.CodeNotFound) {
 		t.Error(err)
 	}
 }

@@ -131,7 +131,7 @@ func (c *Client) FollowLogs(ctx context.Context, f LogFilter, yield func(Event) 
 	resp, err := c.exchange(ctx, &request{method: http.MethodGet, path: c.path("selvage", "logs"), query: q})
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the caller ended it
+			return nil // the caller ended it
 		}
 		return err
 	}
@@ -152,7 +152,7 @@ func (c *Client) FollowLogs(ctx context.Context, f LogFilter, yield func(Event) 
 		}
 	}
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // the caller ended it
+		return nil // the caller ended it
 	}
 	return fmt.Errorf("follow logs: %w", errors.Join(io.ErrUnexpectedEOF, lines.Err()))
 }

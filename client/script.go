@@ -146,19 +146,26 @@ const (
 	AnnotationAlias   = "workers/alias"
 )
 
-// DeployVersion makes a version the one that serves. force does so also when secrets changed since
-// that version (code 10220 without it).
-func (c *Client) DeployVersion(ctx context.Context, script, version, message string, force bool) (Deployment, error) {
+// DeployOptions are optional.
+type DeployOptions struct {
+	// Message is kept with the deployment.
+	Message string
+	// Force deploys also when secrets changed since the version was made (else code 10220).
+	Force bool
+}
+
+// DeployVersion makes a version the one that serves.
+func (c *Client) DeployVersion(ctx context.Context, script, version string, o DeployOptions) (Deployment, error) {
 	in := struct {
 		Strategy    string              `json:"strategy"`
 		Versions    []DeploymentVersion `json:"versions"`
 		Annotations map[string]string   `json:"annotations,omitempty"`
 	}{Strategy: "percentage", Versions: []DeploymentVersion{{VersionID: version, Percentage: 100}}}
-	if message != "" {
-		in.Annotations = map[string]string{AnnotationMessage: message}
+	if o.Message != "" {
+		in.Annotations = map[string]string{AnnotationMessage: o.Message}
 	}
 	q := url.Values{}
-	if force {
+	if o.Force {
 		q.Set("force", "true")
 	}
 	return result[Deployment](ctx, c, http.MethodPost, c.path("workers", "scripts", script, "deployments"), q, in)
@@ -166,14 +173,14 @@ func (c *Client) DeployVersion(ctx context.Context, script, version, message str
 
 // Rollback makes the version serve that served alone before the live deployment. The error has code
 // 10007 when there was none.
-func (c *Client) Rollback(ctx context.Context, script, message string, force bool) (Deployment, error) {
+func (c *Client) Rollback(ctx context.Context, script string, o DeployOptions) (Deployment, error) {
 	all, err := c.Deployments(ctx, script)
 	if err != nil {
 		return Deployment{}, err
 	}
 	for _, d := range all[min(1, len(all)):] {
 		if len(d.Versions) == 1 && d.Versions[0].Percentage == 100 {
-			return c.DeployVersion(ctx, script, d.Versions[0].VersionID, message, force)
+			return c.DeployVersion(ctx, script, d.Versions[0].VersionID, o)
 		}
 	}
 	return Deployment{}, &Error{Code: CodeNotFound, Status: http.StatusNotFound, Op: "rollback " + script, Message: "there is no earlier deployment to return to; name a version"}

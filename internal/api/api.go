@@ -106,11 +106,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	m := s.router.find(method(r), r.URL.EscapedPath())
 	c.route, c.params = m.Route, m.Params
-	err := s.run(c, m)
+	err := s.run(c, m) //nolint:contextcheck // a call carries its request's context
 	if err != nil {
-		s.fail(c, err)
+		s.fail(c, err) //nolint:contextcheck // as above
 	}
-	s.account(c, err, time.Since(begin))
+	s.account(c, err, time.Since(begin)) //nolint:contextcheck // as above
 	if err != nil {
 		s.drain(c)
 	}
@@ -141,7 +141,7 @@ func (s *server) run(c *call, m match) (err error) {
 		c.w.Header().Set("Allow", strings.Join(m.Allow, ", "))
 		return errf(codeMethod, "%s is not a method of %s, which takes %s", c.r.Method, c.r.URL.EscapedPath(), strings.Join(m.Allow, ", "))
 	case m.Route == nil:
-		return errf(codeNoRoute, "this release of selvage%s does not offer %s %s", s.Version.Name(), c.r.Method, c.r.URL.EscapedPath())
+		return errf(codeNoRoute, "%s does not offer %s %s", s.Version.Name(), c.r.Method, c.r.URL.EscapedPath())
 	}
 	if err := s.admit(c); err != nil {
 		return err

@@ -34,7 +34,7 @@ func startAssetSession(c *call) (any, error) {
 }
 
 // uploadedJSON carries the completion token in the answer to the request that brought the last
-// missing asset, and null before. wrangler keeps the last one that is not null.
+// missing asset, and null before; wrangler keeps the last one that is not null.
 type uploadedJSON struct {
 	JWT *string `json:"jwt"`
 }
@@ -97,8 +97,8 @@ func uploadAsset(c *call) (any, error) {
 	return newUploadedJSON(token), nil
 }
 
-// servedType is the content type to serve an asset with. application/null is how an uploader that
-// must send one says that it has none.
+// servedType is the content type to serve an asset with. An uploader that must send one though it has
+// none sends application/null.
 func servedType(header string) string {
 	if mediaType, _, err := mime.ParseMediaType(header); err == nil && mediaType == "application/null" {
 		return ""

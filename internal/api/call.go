@@ -51,8 +51,7 @@ func (c *call) script() string { return c.params["script"] }
 func (c *call) decode(v any) error {
 	d := json.NewDecoder(c.r.Body)
 	if err := d.Decode(v); err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return err
 		}
 		return &apiError{Code: codeBadRequest, Message: "the body of the request is not the JSON that this endpoint takes: " + jsonProblem(err), Err: err}

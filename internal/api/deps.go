@@ -25,15 +25,34 @@ type Accounts interface {
 
 // Workers is what the door needs of the workers service.
 type Workers interface {
+	Uploads
+	Versions
+	Scripts
+	Secrets
+	Hosts
+	Instances() []workers.InstanceInfo
+}
+
+// Uploads takes the parts of a version: modules and assets.
+type Uploads interface {
 	PutModule(ctx context.Context, r io.Reader) (blob string, size int64, err error)
 	OpenModule(m workers.Module) (*os.File, error)
+	CreateAssetSession(ctx context.Context, account, script string, manifest map[string]workers.ManifestEntry) (workers.AssetSession, error)
+	UploadAsset(ctx context.Context, account, token, hash, contentType string, body io.Reader, isBase64 bool) (completion string, err error)
+}
+
+// Versions makes versions and says which of them serve.
+type Versions interface {
 	PutScript(ctx context.Context, account, script string, u *workers.Upload) (workers.Deployed, error)
 	CreateVersion(ctx context.Context, account, script string, u *workers.Upload) (workers.Version, error)
 	Versions(ctx context.Context, account, script string, offset, limit int) ([]workers.Version, error)
 	Version(ctx context.Context, account, script, id string) (workers.Version, error)
 	Deploy(ctx context.Context, account, script string, d workers.DeployRequest) (workers.Deployment, error)
 	Deployments(ctx context.Context, account, script string, limit int) ([]workers.Deployment, error)
+}
 
+// Scripts reads, changes and deletes scripts.
+type Scripts interface {
 	Script(ctx context.Context, account, script string) (workers.Script, error)
 	Scripts(ctx context.Context, account string) ([]workers.Script, error)
 	DeleteScript(ctx context.Context, account, script string, force bool) error
@@ -41,19 +60,23 @@ type Workers interface {
 	PatchSettings(ctx context.Context, account, script string, p workers.SettingsPatch) (workers.Settings, error)
 	SetSubdomain(ctx context.Context, account, script string, enabled bool, previews *bool) (workers.Settings, error)
 	SetEgress(ctx context.Context, account, script string, p workers.EgressPolicy) error
-	Hostname(account, script string) string
-	PreviewSuffix(account, script string) string
-	ForgetHosts()
+}
 
+// Secrets changes secrets, which makes versions.
+type Secrets interface {
 	Secrets(ctx context.Context, account, script string) ([]workers.Secret, error)
 	PutSecret(ctx context.Context, account, script, secret, text string, by workers.Origin) (workers.Secret, error)
 	DeleteSecret(ctx context.Context, account, script, secret string, by workers.Origin) error
 	PatchSecrets(ctx context.Context, account, script string, patch []workers.SecretPatch, by workers.Origin) ([]workers.Secret, error)
 	PatchLatestVersion(ctx context.Context, account, script string, p workers.LatestPatch) (workers.Version, error)
+}
 
-	CreateAssetSession(ctx context.Context, account, script string, manifest map[string]workers.ManifestEntry) (workers.AssetSession, error)
-	UploadAsset(ctx context.Context, account, token, hash, contentType string, body io.Reader, isBase64 bool) (completion string, err error)
-	Instances() []workers.InstanceInfo
+// Hosts knows where scripts answer.
+type Hosts interface {
+	Hostname(account, script string) string
+	PreviewSuffix(account, script string) string
+	// ForgetHosts makes a new subdomain count.
+	ForgetHosts()
 }
 
 // Logs is what the door needs of the event log.

@@ -112,7 +112,6 @@ func TestCleanupLists(t *testing.T) {
 	}
 }
 
-
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, noWorkers, nil) // a nil interface: any call panics

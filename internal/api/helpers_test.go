@@ -76,7 +76,7 @@ func newBench(t *testing.T, workers func(*bench) api.Workers, change func(*api.O
 		Accounts: b.accounts, Workers: workers(b), Logs: b.logs, Registry: prometheus.NewRegistry(),
 		Log:           slog.New(slog.NewJSONHandler(b.log, nil)),
 		EdgeURL:       func() *url.URL { return &url.URL{Scheme: "http", Host: "127.0.0.1:8787"} },
-		Version: api.Build{Version: "0.0.0-test"},
+		Version:       api.Build{Version: "0.0.0-test"},
 		MaxScriptSize: 1 << 20, MaxSourceMaps: 1 << 20,
 	}
 	if change != nil {
@@ -173,3 +173,5 @@ func (b *bench) newToken(scopes ...accounts.Scope) string {
 	}
 	return secret
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

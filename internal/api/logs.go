@@ -14,8 +14,8 @@ import (
 const (
 	defaultLogLimit = 1000
 	maxLogLimit     = 10_000
-	// logHeartbeat is how often a quiet stream sends an empty line, so that proxies keep it open and a
-	// client that is gone is noticed.
+	// Every logHeartbeat a quiet stream sends an empty line, so that proxies keep it open and a client
+	// that is gone is noticed.
 	logHeartbeat = 15 * time.Second
 )
 

@@ -33,8 +33,8 @@ func page[T any](q url.Values, all []T) (paged, error) {
 	return paged{Items: items, Info: newResultInfo(n, per, len(items), len(all))}, nil
 }
 
-// pageParams reads page (from 1) and per_page. page=0, which wrangler's download of a configuration
-// sends, is the first page too.
+// pageParams reads page (from 1) and per_page. The page 0, which wrangler asks for when it downloads a
+// configuration, is the first one too.
 func pageParams(q url.Values, defaultPer int) (n, per int, err error) {
 	if n, err = intParam(q, "page", 1, 0, 1<<20); err != nil {
 		return 0, 0, err

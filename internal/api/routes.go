@@ -35,11 +35,11 @@ type route struct {
 const (
 	noBody    = 0
 	smallBody = 64 << 10
-	// jsonBody has room for a bulk of secrets.
+	// A bulk of secrets must fit into jsonBody.
 	jsonBody = 8 << 20
-	// manifestBody has room for 100,000 assets with long paths.
+	// A manifest of 100,000 assets with long paths must fit into manifestBody.
 	manifestBody = 64 << 20
-	// formOverhead is what a form's boundaries, part headers and metadata add to its contents.
+	// The boundaries, part headers and metadata of a form add at most formOverhead to its contents.
 	formOverhead = 16 << 20
 )
 

@@ -156,7 +156,7 @@ func TestMetricsAccess(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, noWorkers, func(o *api.Options) { o.OpenMetrics = true })
 	b.do("GET", "/user", "")
-	resp, err := http.Get(b.url + "/metrics") //nolint:noctx // the test's own server
+	resp, err := http.Get(b.url + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,4 +171,3 @@ func TestMetricsAccess(t *testing.T) {
 		}
 	}
 }
-

@@ -6,7 +6,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
-// environment is the only one there is. wrangler's environments are scripts of their own.
+// environment is the only one there is; those of a wrangler configuration are scripts of their own.
 const environment = "production"
 
 type serviceJSON struct {

@@ -139,14 +139,14 @@ func TestLifecycle(t *testing.T) {
 	if again, err := c.CreateVersion(ctx, "w", hello(`"two"`)); err != nil || again.ID != second.ID {
 		t.Errorf("the retry made version %s (%v), not %s", again.ID, err, second.ID)
 	}
-	if _, err := c.DeployVersion(ctx, "w", second.ID, "go", false); err != nil {
+	if _, err := c.DeployVersion(ctx, "w", second.ID, client.DeployOptions{Message: "go"}); err != nil {
 		t.Fatal(err)
 	}
 	ds, err := c.Deployments(ctx, "w")
 	if err != nil || len(ds) != 2 || ds[0].Versions[0].VersionID != second.ID || ds[0].Annotations[client.AnnotationMessage] != "go" {
 		t.Errorf("%+v, %v", ds, err)
 	}
-	if d, err := c.Rollback(ctx, "w", "undo", false); err != nil || d.Versions[0].VersionID != first.VersionID {
+	if d, err := c.Rollback(ctx, "w", client.DeployOptions{Message: "undo"}); err != nil || d.Versions[0].VersionID != first.VersionID {
 		t.Errorf("%+v, %v", d, err)
 	}
 

@@ -73,8 +73,9 @@ type itemsJSON struct {
 	Items []versionJSON `json:"items"`
 }
 
-// listVersions answers newest first. deployable=true asks for those that may be deployed: all. wrangler
-// sends neither page nor per_page and wants all, so the first page is as large as one may be.
+// listVersions answers newest first. All versions may be deployed, so deployable=true, by which wrangler
+// asks for those that may, changes nothing. It sends neither page nor per_page and wants all: the first
+// page is as large as one may be.
 func listVersions(c *call) (any, error) {
 	s, err := c.Workers.Script(c.ctx(), c.account(), c.script())
 	if err != nil {

@@ -28,10 +28,10 @@ type Limits struct {
 	Name int
 }
 
-// Sink keeps the content of a module. Put reads r to its end and fails when it holds more than max
-// bytes.
+// Sink keeps the content of a module. Put reads r to its end and may fail when it holds more than
+// limit bytes.
 type Sink interface {
-	Put(ctx context.Context, r io.Reader, max int64) (id string, size int64, err error)
+	Put(ctx context.Context, r io.Reader, limit int64) (id string, size int64, err error)
 }
 
 // Upload is what a form held.

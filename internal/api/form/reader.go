@@ -32,9 +32,9 @@ func (r *Reader) Next() (*multipart.Part, error) {
 	switch {
 	case err == nil:
 		return part, nil
-	case err == io.EOF && r.end.found: //nolint:errorlint // bare at the end of the form; a form cut inside a part wraps it
+	case err == io.EOF && r.end.found: // bare at the end of the form; a form cut inside a part wraps it
 		return nil, io.EOF
-	case err == io.EOF: //nolint:errorlint // as above
+	case err == io.EOF:
 		return nil, malformed(nil, "the form is cut off: its last boundary is missing")
 	default:
 		if errors.Is(err, io.EOF) {
@@ -63,4 +63,3 @@ func (f *endFinder) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
-
