@@ -2,6 +2,7 @@ package assets
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -62,7 +63,7 @@ func (s *Site) header(r *Request, a *answer, e encoding) ([]Field, error) {
 	return header, nil
 }
 
-// buildHeader makes the fields of an answer. control is the Cache-Control that rules may replace.
+// buildHeader makes the fields of an answer. Rules may replace the Cache-Control given.
 func (s *Site) buildHeader(r *Request, a *answer, e encoding, control string) ([]Field, error) {
 	fields := make([]Field, 0, 8)
 	if t := a.entry.ContentType; t != "" && t != "application/null" {
@@ -125,10 +126,10 @@ func (s *Site) render(r *Request, a *answer) (Response, error) {
 	}
 	res := Response{Status: a.status, Header: header, Length: v.size}
 	start := int64(0)
-	if ranges != "" && r.Method == "GET" && a.status == http.StatusOK && s.rangeApplies(r, a) {
+	if ranges != "" && r.Method == http.MethodGet && a.status == http.StatusOK && s.rangeApplies(r, a) {
 		start = res.narrow(ranges, v.size)
 	}
-	if r.Method == "HEAD" || res.Length == 0 {
+	if r.Method == http.MethodHead || res.Length == 0 {
 		return res, nil
 	}
 	res.Body, err = s.body(v, start, res.Length)
@@ -149,7 +150,7 @@ func (res *Response) narrow(field string, size int64) (start int64) {
 	case partRange:
 		span := strconv.FormatInt(start, 10) + "-" + strconv.FormatInt(start+length-1, 10)
 		res.Status = http.StatusPartialContent
-		res.Header = append(res.Header[:len(res.Header):len(res.Header)], Field{"Content-Range", "bytes " + span + "/" + total})
+		res.Header = append(slices.Clip(res.Header), Field{"Content-Range", "bytes " + span + "/" + total})
 		res.Length = length
 	case unsatisfiable:
 		res.Status = http.StatusRequestedRangeNotSatisfiable

@@ -98,7 +98,9 @@ func fuzzSite(t *testing.T, c assets.Config) *assets.Site {
 	return s
 }
 
-func newFuzzFiles() *diskFiles { return &diskFiles{variants: map[string]string{}, sizes: map[string]int64{}} }
+func newFuzzFiles() *diskFiles {
+	return &diskFiles{variants: map[string]string{}, sizes: map[string]int64{}}
+}
 
 func checkResponse(t *testing.T, path string, res *assets.Response) {
 	t.Helper()

@@ -3,7 +3,6 @@ package assets
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"hash"
 	"io"
 
 	"lukechampine.com/blake3"
@@ -23,7 +22,7 @@ func Hash(content []byte, ext string) string {
 }
 
 // Hasher computes Hash over text that is base64 already, as uploads bring it.
-type Hasher struct{ h hash.Hash }
+type Hasher struct{ h *blake3.Hasher }
 
 // NewHasher returns a Hasher to which nothing was written.
 func NewHasher() *Hasher { return &Hasher{h: blake3.New(32, nil)} }
@@ -34,7 +33,7 @@ func (h *Hasher) Write(p []byte) (int, error) { return h.h.Write(p) }
 // Sum returns the name of the content written so far if its file has the extension ext (no dot). It
 // may be called again with another extension.
 func (h *Hasher) Sum(ext string) string {
-	c := *h.h.(*blake3.Hasher)
+	c := *h.h // A copy, so that more may be written.
 	_, _ = io.WriteString(&c, ext)
 	return hex.EncodeToString(c.Sum(nil)[:HashLen/2])
 }

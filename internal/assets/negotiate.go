@@ -22,8 +22,8 @@ func (e encoding) String() string {
 // acceptance is the weight of each encoding in thousandths, 0 for those not wanted.
 type acceptance [numEncodings]int
 
-// parseAcceptEncoding reads an Accept-Encoding field (RFC 9110, 12.5.3). identity has weight 0 unless
-// it is asked for; it is what is left when nothing else is wanted or there.
+// parseAcceptEncoding reads an Accept-Encoding field (RFC 9110, 12.5.3). The weight of identity is 0
+// unless it is asked for; it is what is left when nothing else is wanted or there.
 func parseAcceptEncoding(field string) acceptance {
 	a := acceptance{identity: 0, brotliCoding: -1, zstdCoding: -1, gzipCoding: -1}
 	star := 0
@@ -142,7 +142,7 @@ func findTag(list, hash string) tagMatch {
 type rangeKind int
 
 const (
-	// wholeRange: there is no range, or none that we serve.
+	// The answer is the whole: there is no range, or none that we serve.
 	wholeRange rangeKind = iota
 	partRange
 	unsatisfiable

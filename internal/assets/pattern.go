@@ -33,7 +33,7 @@ var (
 )
 
 // compilePattern compiles a source. For an absolute URL, src is the host and path after "https://".
-func compilePattern(src string, host bool) (*pattern, error) { //nolint:revive // the flag is stored, it steers nothing here
+func compilePattern(src string, host bool) (*pattern, error) {
 	p := &pattern{host: host}
 	var expr strings.Builder
 	expr.WriteString(`\A`)

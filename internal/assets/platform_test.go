@@ -15,12 +15,12 @@ import (
 // platformCase is a configuration with the answers that the platform's own workers gave. See
 // testdata/generate.cjs.
 type platformCase struct {
-	Name       string
-	Worker     bool
-	Navigation bool
-	Config     assets.Config
-	Files      []string
-	Results    [][]json.RawMessage
+	Name       string              `json:"name"`
+	Worker     bool                `json:"worker"`
+	Navigation bool                `json:"navigation"`
+	Config     assets.Config       `json:"config"`
+	Files      []string            `json:"files"`
+	Results    [][]json.RawMessage `json:"results"`
 }
 
 type exchange struct {

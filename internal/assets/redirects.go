@@ -21,8 +21,8 @@ type redirectRule struct {
 // Len returns the numbers of static and dynamic rules.
 func (d *RedirectRules) Len() (static, dynamic int) { return len(d.static), len(d.dynamic) }
 
-// ParseRedirects parses the text of a _redirects file. htmlHandling is that of the Config: it decides
-// which rules would redirect to themselves for ever. A line that cannot be used gives a Warning.
+// ParseRedirects parses the text of a _redirects file. The Config's htmlHandling decides which rules
+// would redirect to themselves for ever. A line that cannot be used gives a Warning.
 func ParseRedirects(text, htmlHandling string) (*RedirectRules, []Warning) {
 	d := &RedirectRules{static: make(map[string]redirectRule)}
 	f := newRuleFile("_redirects", text)

@@ -322,10 +322,15 @@ func TestTooLargeHeaders(t *testing.T) {
 	t.Parallel()
 	rules := "/h/:a\n X-A: " + strings.Repeat(":a", 900) + "\n"
 	s := site(t, assets.Config{Headers: rules, Redirects: "/r/:a /" + strings.Repeat(":a", 900)}, "/index.html")
-	for _, p := range []string{"/h/", "/r/"} {
-		if _, err := s.Respond(request("GET", p+strings.Repeat("y", 4000), nil)); !errors.Is(err, assets.ErrHeaderTooLarge) {
-			t.Errorf("%s: error %v, want ErrHeaderTooLarge", p, err)
+	if _, err := s.Respond(request("GET", "/h/"+strings.Repeat("y", 4000), nil)); !errors.Is(err, assets.ErrHeaderTooLarge) {
+		t.Errorf("error %v, want ErrHeaderTooLarge", err)
+	}
+	for _, p := range []string{"/r/" + strings.Repeat("y", 4000), "/index.html?" + strings.Repeat("q", 17_000)} {
+		if res := respond(t, s, request("GET", p, nil)); res.Status != 414 || len(res.Header) != 0 {
+			t.Errorf("%.20s: status %d, want 414", p, res.Status)
 		}
+	}
+	for _, p := range []string{"/h/", "/r/"} {
 		res := respond(t, s, request("GET", p+"y", nil))
 		if got := len(field(&res, "X-A")) + len(field(&res, "Location")); got < 900 {
 			t.Errorf("%s: %d bytes of header", p, got)

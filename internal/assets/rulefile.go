@@ -87,8 +87,8 @@ func (f *ruleFile) warnAt(line int, text, format string, args ...any) {
 	}
 }
 
-// splitURL takes a rule's URL apart: host is "" for one that starts with "/". ok is false for
-// anything else. path keeps its query and fragment.
+// splitURL takes a rule's URL apart: host is "" for one that starts with "/". For anything else ok is
+// false. The path keeps its query and fragment.
 func splitURL(token string) (host, path string, ok bool) {
 	if rest, abs := strings.CutPrefix(token, "https://"); abs {
 		rest = strings.TrimLeft(rest, "/")

@@ -2,6 +2,7 @@ package assets
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ type Site struct {
 	base         string // "/" or "/…/"
 	navigation   bool
 
-	always                 bool
+	always                  bool
 	workerFirst, assetFirst []glob
 
 	headers   *HeaderRules
@@ -132,14 +133,14 @@ func matchAny(globs []glob, path string) bool {
 type decisionKind int
 
 const (
-	// unclaimed: the assets have no answer of their own.
+	// The assets have no answer of their own.
 	unclaimed decisionKind = iota
-	// missing: a rule of _redirects rewrote the path to an asset that is not there.
+	// A rule of _redirects rewrote the path to an asset that is not there.
 	missing
 	redirected
 	methodNotAllowed
 	serveAsset
-	// invalid: a redirect that cannot be made.
+	// A rule of _redirects gives a redirect that cannot be made.
 	invalid
 )
 
@@ -191,7 +192,7 @@ func (s *Site) decide(r *Request, notFound string) decision {
 	}
 	switch {
 	case !found.found():
-	case r.Method != "GET" && r.Method != "HEAD":
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		d.kind = methodNotAllowed
 	case found.moved:
 		d.kind, d.status, d.location = redirected, 307, encodePath(withBase(found.redirect, s.base))+search(r.RawQuery)

@@ -25,6 +25,7 @@ type target struct {
 var (
 	errTargetURL  = errors.New(`the destination must begin with "/" or "https://"`)
 	errTargetHost = errors.New("the destination's host is not valid")
+	errTargetLong = errors.New("the destination is too long")
 )
 
 // parseTarget reads a destination: a path, //host/path or https://host/path.
@@ -93,11 +94,11 @@ type destination struct {
 }
 
 // resolve fills in what the wildcards matched. It fails with errTargetHost when that gives no valid
-// host and with ErrHeaderTooLarge.
+// host and with errTargetLong.
 func (t *target) resolve(r *Request, bound []binding) (destination, error) {
 	text, ok := expand(t.path, bound, maxLocation)
 	if !ok {
-		return destination{}, ErrHeaderTooLarge
+		return destination{}, errTargetLong
 	}
 	var d destination
 	if i := strings.IndexByte(text, '#'); i >= 0 {
