@@ -102,8 +102,8 @@ func TestRuleLimits(t *testing.T) {
 	if len(list) != assets.MaxWarnings+1 {
 		t.Errorf("%d warnings, want %d and one that says that there are more", len(list), assets.MaxWarnings)
 	}
-	if _, list = assets.ParseHeaders(strings.Repeat("/a\n X-A: 1\n", 1<<20)); len(list) == 0 || !strings.Contains(list[0].Message, "larger than") {
-		t.Errorf("a file of 12 MB gives %v", list)
+	if _, list = assets.ParseHeaders(strings.Repeat("/a\n X-A: 1\n", 1<<19)); len(list) == 0 || !strings.Contains(list[0].Message, "larger than") {
+		t.Errorf("a file of 6 MB gives %v", list)
 	}
 }
 
