@@ -21,6 +21,7 @@ type body struct {
 
 	expect  atomic.Bool // the client waits for 100
 	started atomic.Bool // somebody reads
+	failed  atomic.Bool // and got an error that is not the end
 	aborted atomic.Bool
 
 	// head is the buffer that the request's strings are views of, once the
@@ -35,6 +36,7 @@ func (b *body) begin(c *conn) {
 	b.err = nil
 	b.expect.Store(false)
 	b.started.Store(false)
+	b.failed.Store(false)
 	b.aborted.Store(false)
 }
 
@@ -48,18 +50,19 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if !b.started.Load() {
-		b.started.Store(true)
-		if err := b.goOn(); err != nil {
-			b.err = err
-			return 0, err
-		}
+	n := 0
+	if !b.started.Swap(true) {
+		b.err = b.goOn()
 	}
-	var n int
-	if b.chunked {
+	switch {
+	case b.err != nil:
+	case b.chunked:
 		n, b.err = b.readChunked(p)
-	} else {
+	default:
 		n, b.err = b.readPlain(p)
+	}
+	if b.err != nil && b.err != io.EOF { //nolint:errorlint // ours, never wrapped
+		b.failed.Store(true)
 	}
 	if n > 0 {
 		return n, nil

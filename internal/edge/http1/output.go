@@ -89,7 +89,7 @@ func (x *exchange) WriteHead(status int, fields []wire.Field, length int64) {
 func (x *exchange) mustClose() bool {
 	b := &x.body
 	if !b.open || b.started.Load() {
-		return false
+		return b.failed.Load()
 	}
 	return b.expect.Load() || b.remain > drainBytes
 }

@@ -1,0 +1,512 @@
+package edge_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/selvage-dev/selvage/internal/edge"
+	"github.com/selvage-dev/selvage/internal/telemetry"
+)
+
+// dump answers with what the worker was told.
+func dump(w http.ResponseWriter, r *http.Request) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s host=%s\n", r.Method, r.RequestURI, r.Host)
+	for name, values := range r.Header {
+		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(values, " | "))
+	}
+	_, _ = io.WriteString(w, b.String())
+}
+
+func TestWhatTheWorkerIsTold(t *testing.T) {
+	p := start(t, http.HandlerFunc(dump))
+	resp, body := p.get("/a%2Fb?x=%zz", "X-Mine: 1", "CF-Ray: forged", "cf-connecting-ip: 9.9.9.9", "CF-IPCountry: XX",
+		"X-Forwarded-For: 9.9.9.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil", "Forwarded: for=9.9.9.9",
+		"X-Real-IP: 9.9.9.9", "True-Client-IP: 9.9.9.9", "selvage-cf: {}", "Selvage-Proto: https", "selvage-depth: 3", "Selvage-Anything: 1",
+		"Connection: X-Hop", "X-Hop: 1", "TE: trailers")
+	ray := resp.Header.Get("CF-Ray")
+	for _, want := range []string{
+		"GET /a%2Fb?x=%zz host=" + host, "X-Mine: 1\n", "Cf-Ray: " + ray + "\n", "Cf-Connecting-Ip: 127.0.0.1\n",
+		"X-Forwarded-For: 127.0.0.1\n", "X-Forwarded-Proto: http\n", "Cf-Visitor: {\"scheme\":\"http\"}\n",
+		"Selvage-Proto: http\n", "Selvage-Cf: {\"httpProtocol\":\"HTTP/1.1\"}\n",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("missing %q", want)
+		}
+	}
+	for _, never := range []string{"9.9.9.9", "forged", "evil", "XX", "Anything", "Depth", "X-Hop", "Te:"} {
+		if strings.Contains(body, never) {
+			t.Errorf("%q came through", never)
+		}
+	}
+	if t.Failed() {
+		t.Log(body)
+	}
+	if len(ray) != 16 || resp.Header.Get("Server") != "selvage" || resp.Header.Get("Date") == "" {
+		t.Errorf("response header: %v", resp.Header)
+	}
+}
+
+func TestTrustedProxy(t *testing.T) {
+	p := start(t, http.HandlerFunc(dump), func(o *edge.Options, _ *worker) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
+	})
+	tests := []struct{ name, field, want string }{
+		{"right-most that is not trusted", "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 10.0.0.1", "Cf-Connecting-Ip: 2.2.2.2\n"},
+		{"over several fields", "X-Forwarded-For: 3.3.3.3\r\nX-Forwarded-For: 10.0.0.1", "Cf-Connecting-Ip: 3.3.3.3\n"},
+		{"all trusted", "X-Forwarded-For: 10.0.0.2, 10.0.0.1", "Cf-Connecting-Ip: 10.0.0.2\n"},
+		{"nonsense stops it", "X-Forwarded-For: 4.4.4.4, unknown, 10.0.0.1", "Cf-Connecting-Ip: 10.0.0.1\n"},
+		{"with a port", "X-Forwarded-For: [2001:db8::1]:443", "Cf-Connecting-Ip: 2001:db8::1\n"},
+		{"the list is kept", "X-Forwarded-For: 5.5.5.5", "X-Forwarded-For: 5.5.5.5, 127.0.0.1\n"},
+		{"scheme", "X-Forwarded-Proto: https", "Selvage-Proto: https\n"},
+		{"visitor", "X-Forwarded-Proto: https", "Cf-Visitor: {\"scheme\":\"https\"}\n"},
+		{"platform fields are never believed", "CF-Connecting-IP: 6.6.6.6", "Cf-Connecting-Ip: 127.0.0.1\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, body := p.get("/", tt.field); !strings.Contains(body, tt.want) {
+				t.Errorf("no %q in\n%s", tt.want, body)
+			}
+		})
+	}
+	p.edge.SetTrustedProxies(nil)
+	if _, body := p.get("/", "X-Forwarded-For: 1.1.1.1"); strings.Contains(body, "1.1.1.1") {
+		t.Error("still trusted after SetTrustedProxies(nil)")
+	}
+}
+
+func TestInsideConnection(t *testing.T) {
+	p := start(t, http.HandlerFunc(dump))
+	ours, theirs := net.Pipe()
+	go p.edge.ServeConnFrom(theirs, netip.Addr{})
+	defer ours.Close()
+	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
+	defer tr.CloseIdleConnections()
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/", strings.NewReader(strings.Repeat("x", 100_000)))
+	req.Header.Set("Selvage-Proto", "https")
+	req.Header.Set("Selvage-Depth", "2")
+	req.Header.Set("CF-Connecting-IP", "9.9.9.9")
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	for _, want := range []string{"Selvage-Proto: https\n", "Selvage-Depth: 2\n", "X-Forwarded-Proto: https\n"} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+	if strings.Contains(string(body), "9.9.9.9") || strings.Contains(string(body), "Connecting") {
+		t.Errorf("a client's address was made up:\n%s", body)
+	}
+}
+
+func TestResponses(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hello", hello)
+	mux.HandleFunc("/204", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("/304", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) })
+	mux.HandleFunc("/chunked", func(w http.ResponseWriter, _ *http.Request) {
+		for range 3 {
+			_, _ = io.WriteString(w, "part;")
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	mux.HandleFunc("/own", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Server", "mine")
+		w.Header().Set("CF-Ray", "mine")
+		w.Header().Set("Selvage-Secret", "mine")
+		w.Header().Set("Date", "Sun, 06 Nov 1994 08:49:37 GMT")
+		w.Header().Set("Keep-Alive", "timeout=1")
+	})
+	mux.HandleFunc("/hints", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</a.css>")
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = io.WriteString(w, "done")
+	})
+	p := start(t, mux)
+
+	t.Run("keep-alive over all kinds", func(t *testing.T) {
+		c := p.dial()
+		for _, tt := range []struct {
+			method, path string
+			status       int
+			length       int64
+			body         string
+		}{
+			{"GET", "/hello", 200, 5, "hello"},
+			{"HEAD", "/hello", 200, 5, ""},
+			{"GET", "/204", 204, 0, ""},
+			{"GET", "/304", 304, 0, ""},
+			{"GET", "/chunked", 200, -1, "part;part;part;"},
+			{"HEAD", "/chunked", 200, -1, ""},
+			{"GET", "/hello", 200, 5, "hello"},
+		} {
+			c.send(tt.method + " " + tt.path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+			resp, body := c.answer(tt.method)
+			if resp.StatusCode != tt.status || body != tt.body || tt.status == 200 && resp.ContentLength != tt.length {
+				t.Errorf("%s %s: %d, length %d, %q", tt.method, tt.path, resp.StatusCode, resp.ContentLength, body)
+			}
+		}
+	})
+	t.Run("fields that are the platform's", func(t *testing.T) {
+		resp, _ := p.get("/own")
+		h := resp.Header
+		if h.Get("Server") != "selvage" || h.Get("CF-Ray") == "mine" || len(h.Values("CF-Ray")) != 1 || h.Get("Selvage-Secret") != "" || h.Get("Keep-Alive") != "" {
+			t.Errorf("%v", h)
+		}
+		if h.Get("Date") != "Sun, 06 Nov 1994 08:49:37 GMT" || len(h.Values("Date")) != 1 {
+			t.Errorf("the worker's Date is gone: %v", h.Values("Date"))
+		}
+	})
+	t.Run("early hints", func(t *testing.T) {
+		c := p.dial()
+		c.send("GET /hints HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+		if resp := c.head("GET"); resp.StatusCode != 103 || resp.Header.Get("Link") == "" {
+			t.Errorf("%d %v", resp.StatusCode, resp.Header)
+		}
+		if _, body := c.answer("GET"); body != "done" {
+			t.Errorf("%q", body)
+		}
+	})
+	t.Run("HTTP/1.0", func(t *testing.T) {
+		c := p.dial()
+		c.send("GET /hello HTTP/1.0\r\nHost: " + host + "\r\nConnection: keep-alive\r\n\r\n")
+		if resp, body := c.answer("GET"); body != "hello" || resp.Header.Get("Connection") != "keep-alive" {
+			t.Errorf("%q %v", body, resp.Header)
+		}
+		c.send("GET /chunked HTTP/1.0\r\nHost: " + host + "\r\n\r\n")
+		resp, body := c.answer("GET")
+		if body != "part;part;part;" || len(resp.TransferEncoding) > 0 {
+			t.Errorf("%q %v", body, resp.TransferEncoding)
+		}
+		c.closed()
+	})
+	t.Run("pipelined", func(t *testing.T) {
+		c := p.dial()
+		one := "GET /hello HTTP/1.1\r\nHost: " + host + "\r\n\r\n"
+		post := "POST /hello HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 3\r\n\r\nabc"
+		chunks := "POST /hello HTTP/1.1\r\nHost: " + host + "\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+		c.send(one + post + chunks + strings.Repeat(one, 200) + one[:20])
+		for i := range 203 {
+			if _, body := c.answer("GET"); body != "hello" {
+				t.Fatalf("answer %d: %q", i, body)
+			}
+		}
+		c.send(one[20:])
+		if _, body := c.answer("GET"); body != "hello" {
+			t.Errorf("the split one: %q", body)
+		}
+	})
+	t.Run("close", func(t *testing.T) {
+		c := p.dial()
+		c.send("GET /hello HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n")
+		if resp, _ := c.answer("GET"); !resp.Close {
+			t.Error("no Connection: close")
+		}
+		c.closed()
+	})
+}
+
+func TestBodies(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/sum", func(w http.ResponseWriter, r *http.Request) {
+		h := sha256.New()
+		n, err := io.Copy(h, r.Body)
+		fmt.Fprintf(w, "%d %x %v %v", n, h.Sum(nil), err, r.Trailer.Get("X-Check"))
+	})
+	mux.HandleFunc("/big", func(w http.ResponseWriter, r *http.Request) {
+		part := bytes.Repeat([]byte("0123456789abcdef"), 4096)
+		if r.URL.RawQuery == "length" {
+			w.Header().Set("Content-Length", fmt.Sprint(512*len(part)))
+		}
+		w.Header().Set("Trailer", "X-Sum")
+		for range 512 {
+			_, _ = w.Write(part)
+		}
+		w.Header().Set("X-Sum", "42")
+	})
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		_ = rc.EnableFullDuplex()
+		_ = rc.Flush()
+		buf := make([]byte, 1024)
+		for {
+			n, err := r.Body.Read(buf)
+			_, _ = w.Write(buf[:n])
+			_ = rc.Flush()
+			if err != nil {
+				return
+			}
+		}
+	})
+	p := start(t, mux)
+	data := make([]byte, 3<<20)
+	_, _ = rand.Read(data)
+	want := fmt.Sprintf("%d %x <nil> ", len(data), sha256.Sum256(data))
+
+	t.Run("up with a length", func(t *testing.T) {
+		c := p.dial()
+		for range 2 {
+			c.send(fmt.Sprintf("PUT /sum HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n", host, len(data)))
+			c.send(string(data))
+			if _, body := c.answer("PUT"); body != want {
+				t.Errorf("got %.80s", body)
+			}
+		}
+	})
+	t.Run("up in chunks with trailers", func(t *testing.T) {
+		c := p.dial()
+		for range 2 {
+			c.send("PUT /sum HTTP/1.1\r\nHost: " + host + "\r\nTransfer-Encoding: chunked\r\nTrailer: X-Check\r\n\r\n")
+			for rest := data; len(rest) > 0; {
+				n := min(len(rest), 70_001)
+				c.send(fmt.Sprintf("%x;ext=1\r\n%s\r\n", n, rest[:n]))
+				rest = rest[n:]
+			}
+			c.send("0\r\nX-Check: good\r\nContent-Length: 1\r\n\r\n")
+			if _, body := c.answer("PUT"); body != want+"good" {
+				t.Errorf("got %.120s", body)
+			}
+		}
+	})
+	for _, path := range []string{"/big", "/big?length"} {
+		t.Run("down "+path, func(t *testing.T) {
+			c := p.dial()
+			c.send("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+			resp := c.head("GET")
+			n, err := io.Copy(io.Discard, resp.Body)
+			if n != 32<<20 || err != nil {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+			if path == "/big" && resp.Trailer.Get("X-Sum") != "42" {
+				t.Errorf("trailers: %v", resp.Trailer)
+			}
+		})
+	}
+	t.Run("both ways at once", func(t *testing.T) {
+		c := p.dial()
+		c.send("POST /echo HTTP/1.1\r\nHost: " + host + "\r\nTransfer-Encoding: chunked\r\n\r\n")
+		resp := c.head("POST")
+		for i := range 5 {
+			word := fmt.Sprintf("word %d", i)
+			c.send(fmt.Sprintf("%x\r\n%s\r\n", len(word), word))
+			got := make([]byte, len(word))
+			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != word {
+				t.Fatalf("%q, %v", got, err)
+			}
+		}
+		c.send("0\r\n\r\n")
+		if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+			t.Errorf("%q, %v", rest, err)
+		}
+		c.send("GET /sum HTTP/1.1\r\nHost: " + host + "\r\n\r\n") // the connection goes on
+		if resp, _ := c.answer("GET"); resp.StatusCode != 200 {
+			t.Errorf("%d", resp.StatusCode)
+		}
+	})
+}
+
+func TestAnswerBeforeTheBodyEnds(t *testing.T) {
+	p := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "no need")
+	}))
+	c := p.dial()
+	c.send("POST / HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 50000000\r\n\r\nfirst bytes")
+	if resp, body := c.answer("POST"); resp.StatusCode != 403 || body != "no need" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+	c.closed()
+}
+
+func TestExpect(t *testing.T) {
+	p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "got %s %q", b, r.Header.Get("Expect"))
+	}))
+	t.Run("wanted", func(t *testing.T) {
+		c := p.dial()
+		c.send("POST / HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n")
+		if resp := c.head("POST"); resp.StatusCode != 100 {
+			t.Fatalf("%d", resp.StatusCode)
+		}
+		c.send("abc")
+		if _, body := c.answer("POST"); body != `got abc ""` {
+			t.Errorf("%q", body)
+		}
+	})
+	t.Run("not wanted", func(t *testing.T) {
+		c := p.dial()
+		c.send("POST / HTTP/1.1\r\nHost: nobody.test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+		if resp, _ := c.answer("POST"); resp.StatusCode != 404 || !resp.Close {
+			t.Errorf("%d, close %v", resp.StatusCode, resp.Close)
+		}
+		c.closed()
+	})
+	t.Run("unknown", func(t *testing.T) {
+		if resp, _ := p.do("POST / HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 3\r\nExpect: tea\r\n\r\n"); resp.StatusCode != 417 {
+			t.Errorf("%d", resp.StatusCode)
+		}
+	})
+}
+
+func TestServerSentEvents(t *testing.T) {
+	step := make(chan struct{})
+	p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := 0; ; i++ {
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-step:
+			case <-r.Context().Done():
+				return
+			}
+			fmt.Fprintf(w, "data: %d\n\n", i)
+		}
+	}))
+	c := p.dial()
+	c.send("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+	resp := c.head("GET") // comes before the first event
+	for i := range 3 {
+		step <- struct{}{}
+		want := fmt.Sprintf("data: %d\n\n", i)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != want {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	if n := p.worker.inFlight(); n != 1 {
+		t.Errorf("%d in flight", n)
+	}
+	_ = c.Close() // the silent worker must hear of it
+	eventually(t, "the release", func() bool { return p.worker.inFlight() == 0 })
+}
+
+func TestClientGoesAwayWhileTheWorkerIsSilent(t *testing.T) {
+	gone := make(chan struct{}, 1)
+	p := start(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		gone <- struct{}{}
+	}))
+	heard := func(t *testing.T) {
+		t.Helper()
+		select {
+		case <-gone:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the worker still waits")
+		}
+	}
+	t.Run("tcp", func(t *testing.T) {
+		c := p.dial()
+		c.send("GET /gone HTTP/1.1\r\nHost: " + host + "\r\n\r\nGET /pipelined")
+		time.Sleep(20 * time.Millisecond)
+		_ = c.Close()
+		heard(t)
+		p.events.wait(t, telemetry.KindAccess, func(e telemetry.Event) bool { return e.Path == "/gone" && e.Status == 499 })
+	})
+	t.Run("in mid-body", func(t *testing.T) {
+		c := p.dial()
+		c.send("POST /body HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 100\r\n\r\nabc")
+		time.Sleep(20 * time.Millisecond)
+		_ = c.Close()
+		heard(t)
+	})
+	t.Run("pipe", func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.edge.ServeConn(theirs)
+		}()
+		_, _ = io.WriteString(ours, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
+		_ = ours.Close()
+		heard(t)
+		<-done
+	})
+}
+
+func TestWebSocket(t *testing.T) {
+	p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.CloseNow()
+		for {
+			kind, b, err := ws.Read(r.Context())
+			if err != nil || ws.Write(r.Context(), kind, append([]byte("echo "), b...)) != nil {
+				return
+			}
+		}
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", p.addr)
+	}}
+	defer tr.CloseIdleConnections()
+	ws, _, err := websocket.Dial(ctx, "ws://"+host+"/", &websocket.DialOptions{HTTPClient: &http.Client{Transport: tr}}) //nolint:bodyclose // none
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"a", strings.Repeat("b", 30_000)} {
+		if err := ws.Write(ctx, websocket.MessageText, []byte(word)); err != nil {
+			t.Fatal(err)
+		}
+		if _, b, err := ws.Read(ctx); err != nil || string(b) != "echo "+word {
+			t.Fatalf("%.20q, %v", b, err)
+		}
+	}
+	if n := p.worker.inFlight(); n != 1 {
+		t.Errorf("%d in flight while open", n)
+	}
+	if err := ws.Close(websocket.StatusNormalClosure, "bye"); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	eventually(t, "the release", func() bool { return p.worker.inFlight() == 0 })
+	p.events.wait(t, telemetry.KindAccess, func(e telemetry.Event) bool { return e.Status == 101 && e.BytesOut > 30_000 })
+}
+
+func TestTunnelHalfClose(t *testing.T) {
+	w := &worker{socket: t.TempDir() + "/w.sock"}
+	rawWorker(t, w.socket, func(_ int, c net.Conn, _ string) {
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst;")
+		b, _ := io.ReadAll(c) // until the client has closed its side
+		_, _ = io.WriteString(c, "heard "+string(b))
+	})
+	p := startWith(t, w)
+	c := p.dial()
+	c.send("GET / HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\nearly ")
+	if resp := c.head("GET"); resp.StatusCode != 101 || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") {
+		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
+	}
+	c.send("late")
+	_ = c.Conn.(*net.TCPConn).CloseWrite()
+	if b, err := io.ReadAll(c.br); err != nil || string(b) != "first;heard early late" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestUpgradesThatAreNotPassedOn(t *testing.T) {
+	p := start(t, http.HandlerFunc(dump))
+	for _, fields := range [][]string{{"Connection: Upgrade", "Upgrade: h2c"}, {"Upgrade: websocket"}} {
+		if resp, body := p.get("/", fields...); resp.StatusCode != 200 || strings.Contains(body, "Upgrade") {
+			t.Errorf("%q: %d\n%s", fields, resp.StatusCode, body)
+		}
+	}
+}
