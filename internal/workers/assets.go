@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// bucketBytes and bucketFiles bound what wrangler puts into one request: it
-	// holds three such requests in memory at a time.
+	// Bounds of what wrangler puts into one request: it holds three such
+	// requests in memory at a time.
 	bucketBytes = 16 << 20
 	bucketFiles = 256
 
@@ -222,8 +222,8 @@ func (s *Service) assetFile(ctx context.Context, account, hash string) (blob, co
 }
 
 // UploadAsset takes the content of one asset of the session that token was
-// issued for. isBase64 says that body is base64 text. completion is the token to
-// make a version with; it is "" until all contents are in, and every call after
+// issued for. With isBase64 the body is base64 text. The result is the token to
+// make a version with, "" until all contents are in, and every call after
 // that returns one. A repeated upload is no error. Errors: CodeUploadTicket,
 // CodeInvalidAsset when content and hash do not fit or the manifest has no such
 // hash.
@@ -257,7 +257,7 @@ func (s *Service) UploadAsset(ctx context.Context, account, token, hash, content
 }
 
 // putAsset stores the content while it checks it against what the manifest says.
-func (s *Service) putAsset(ctx context.Context, ses *session, hash string, size int64, body io.Reader, isBase64 bool) (blob string, err error) {
+func (s *Service) putAsset(ctx context.Context, ses *session, hash string, size int64, body io.Reader, isBase64 bool) (blob string, err error) { //nolint:revive // the form of body, as the upload protocol has it
 	h := assets.NewHasher()
 	var got int64
 	if isBase64 {

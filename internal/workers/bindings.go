@@ -53,7 +53,7 @@ func (s *Service) resolveBindings(sc scope, u *Upload, modules []Module, latest 
 			return nil, nil, invalidScript("The binding %q is declared twice. Give each binding a name of its own.", in.Name)
 		}
 		names[in.Name] = true
-		b, ok, err := s.resolveBinding(sc, &in, u.InheritStrict, modules, latest)
+		b, ok, err := s.resolveBinding(sc, &in, u, modules, latest)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -81,7 +81,7 @@ func (s *Service) resolveBindings(sc scope, u *Upload, modules []Module, latest 
 
 // resolveBinding returns ok false for an inherit binding that has no
 // predecessor and need not have one.
-func (s *Service) resolveBinding(sc scope, in *bindingInput, strict bool, modules []Module, latest *document) (b binding, ok bool, err error) {
+func (s *Service) resolveBinding(sc scope, in *bindingInput, u *Upload, modules []Module, latest *document) (b binding, ok bool, err error) {
 	b = binding{Name: in.Name, Type: in.Type}
 	switch in.Type {
 	case typePlainText:
@@ -116,14 +116,14 @@ func (s *Service) resolveBinding(sc scope, in *bindingInput, strict bool, module
 		b.Part, b.Blob, b.Size = in.Part, modules[i].Blob, modules[i].Size
 		return b, true, nil
 	case typeInherit:
-		return inheritBinding(in, strict, latest)
+		return inheritBinding(in, u, latest)
 	case "":
 		return b, false, invalidScript("The binding %q has no type.", in.Name)
 	}
 	return b, false, fail(CodeNotOffered, 400, "The binding %q is of type %q, which this release does not offer. Remove it from the configuration.", in.Name, in.Type)
 }
 
-func inheritBinding(in *bindingInput, strict bool, latest *document) (binding, bool, error) {
+func inheritBinding(in *bindingInput, u *Upload, latest *document) (binding, bool, error) {
 	source := in.OldName
 	if source == "" {
 		source = in.Name
@@ -139,7 +139,7 @@ func inheritBinding(in *bindingInput, strict bool, latest *document) (binding, b
 			return c, true, nil
 		}
 	}
-	if strict {
+	if u.InheritStrict {
 		return binding{}, false, fail(CodeInheritNoSource, 400, "The binding %q inherits from the latest version, which has no binding %q. Declare it with a value, or set the secret first.", in.Name, source)
 	}
 	return binding{}, false, nil

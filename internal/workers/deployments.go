@@ -60,7 +60,7 @@ func (r *DeployRequest) version() (string, error) {
 		return "", fail(CodeInvalidDeployment, 400, "The deployment names no version.")
 	case len(r.Versions) > 1:
 		return "", fail(CodeNotOffered, 400, "The deployment splits requests over %d versions, which this release does not offer. Deploy one version at 100 percent.", len(r.Versions))
-	case r.Versions[0].Percentage != 100: //nolint:revive // percent, not a magic number
+	case r.Versions[0].Percentage != 100:
 		return "", fail(CodeInvalidDeployment, 400, "The shares of the deployment add up to %v percent; they must add up to 100.", r.Versions[0].Percentage)
 	}
 	return canonicalID(r.Versions[0].VersionID), nil

@@ -65,8 +65,7 @@ func fail(code, status int, format string, args ...any) *Error {
 
 // internal wraps an unexpected failure: its text stays private.
 func internal(op string, err error) error {
-	var public *Error
-	if errors.As(err, &public) {
+	if public, ok := errors.AsType[*Error](err); ok {
 		return public
 	}
 	return &Error{Code: CodeInternal, Status: 500, Message: "The platform failed while it tried to " + op + ". Try again; the platform's log has the cause.", Err: err}

@@ -166,29 +166,30 @@ type harness struct {
 }
 
 // open opens the data directory dir with a fake runtime; edit may change the options.
-func open(t testing.TB, dir string, edit func(*workers.Options)) *harness {
-	t.Helper()
+func open(tb testing.TB, dir string, edit func(*workers.Options)) *harness {
+	tb.Helper()
 	st, err := store.Open(dir)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	runDir, err := os.MkdirTemp("", "run")
+	runDir, err := os.MkdirTemp("", "run") //nolint:usetesting // a folder named after the test is too long for sockets
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(runDir) })
-	h := &harness{t: t, store: st, runtime: &fakeRuntime{}, doors: &fakeDoors{}, runDir: runDir}
+	tb.Cleanup(func() { _ = os.RemoveAll(runDir) })
+	h := &harness{t: tb, store: st, runtime: &fakeRuntime{}, doors: &fakeDoors{}, runDir: runDir}
 	o := workers.Options{
 		Store: st, Runtime: h.runtime, Doors: h.doors, RunDir: runDir, Domain: domain,
 		AccountBySubdomain: func(sub string) (string, bool) { return account, sub == "acme" },
 		Subdomain:          func(string) string { return "acme" },
 		IssueTicket: func(t workers.Ticket) string {
-			raw, _ := json.Marshal(t)
+			raw, _ := json.Marshal(t) //nolint:musttag // only read below
 			return string(raw)
 		},
 		VerifyTicket: func(token, action string) (workers.Ticket, error) {
 			var t workers.Ticket
-			if err := json.Unmarshal([]byte(token), &t); err != nil || t.Action != action || time.Now().After(t.Expires) {
+			if err := json.Unmarshal([]byte(token), &t); err != nil || //nolint:musttag // written above
+				t.Action != action || time.Now().After(t.Expires) {
 				return t, errors.New("ticket refused")
 			}
 			return t, nil
@@ -199,15 +200,15 @@ func open(t testing.TB, dir string, edit func(*workers.Options)) *harness {
 		edit(&o)
 	}
 	if h.Service, err = workers.New(o); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
 
-func newHarness(t testing.TB) *harness {
-	t.Helper()
-	h := open(t, t.TempDir(), nil)
-	t.Cleanup(h.end)
+func newHarness(tb testing.TB) *harness {
+	tb.Helper()
+	h := open(tb, tb.TempDir(), nil)
+	tb.Cleanup(h.end)
 	return h
 }
 
@@ -290,26 +291,24 @@ func (h *harness) serve(host string) (version string, err error) {
 }
 
 // wantCode fails the test unless err is an *Error of that code.
-func wantCode(t testing.TB, err error, code int) *workers.Error {
-	t.Helper()
+func wantCode(tb testing.TB, err error, code int) *workers.Error {
+	tb.Helper()
 	var e *workers.Error
 	if !errors.As(err, &e) || e.Code != code {
-		t.Fatalf("error = %v, want code %d", err, code)
+		tb.Fatalf("error = %v, want code %d", err, code)
 	}
 	if e.Status < 400 || e.Message == "" {
-		t.Errorf("error %+v lacks a status or a message", e)
+		tb.Errorf("error %+v lacks a status or a message", e)
 	}
 	return e
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("not in time: %s", what)
+	tb.Fatalf("not in time: %s", what)
 }
-
-func asError(err error, e **workers.Error) bool { return errors.As(err, e) }

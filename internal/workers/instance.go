@@ -130,9 +130,10 @@ func (in *Instance) run() {
 		bound.Stop()
 	}
 	if crashed {
+		in.u.crashed(in)
 		s.log.Error("worker process ended unexpectedly", "script", in.u.scope.script, "version", in.u.version, "pid", in.proc.Pid(), "error", in.proc.Err())
 	}
-	in.u.detach(in, crashed)
+	in.u.current.CompareAndSwap(in, nil)
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.StopTimeout)
 	defer cancel()
 	if err := in.proc.Stop(ctx); err != nil && !crashed {

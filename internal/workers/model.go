@@ -32,33 +32,33 @@ type Origin struct {
 type Upload struct {
 	// MainModule names the module with the handlers. BodyPart names the one
 	// script of the service-worker format instead. Both empty: assets only.
-	MainModule string
-	BodyPart   string
-	Modules    []UploadModule
+	MainModule string         `json:"main_module"`
+	BodyPart   string         `json:"body_part"`
+	Modules    []UploadModule `json:"modules"`
 	// Bindings are in the API's form: {"name":…,"type":…,…}.
-	Bindings           []json.RawMessage
-	CompatibilityDate  string
-	CompatibilityFlags []string
+	Bindings           []json.RawMessage `json:"bindings"`
+	CompatibilityDate  string            `json:"compatibility_date"`
+	CompatibilityFlags []string          `json:"compatibility_flags"`
 	// KeepBindings lists the types of bindings to carry over from the latest version.
-	KeepBindings []string
+	KeepBindings []string `json:"keep_bindings"`
 	// InheritStrict refuses an inherit binding without a predecessor (10057);
 	// without it such a binding is left out.
-	InheritStrict bool
-	Assets        *UploadAssets // nil: none, unless KeepAssets
-	KeepAssets    bool
-	Annotations   map[string]string
+	InheritStrict bool              `json:"inherit_strict"`
+	Assets        *UploadAssets     `json:"-"` // nil: none, unless KeepAssets
+	KeepAssets    bool              `json:"keep_assets"`
+	Annotations   map[string]string `json:"annotations"`
 
-	Limits    json.RawMessage // kept and returned
-	Placement json.RawMessage // kept and returned
+	Limits    json.RawMessage `json:"limits"`    // kept and returned
+	Placement json.RawMessage `json:"placement"` // kept and returned
 
 	// Script settings; nil leaves them as they are. They belong to the script,
 	// not to the version: only [Service.PutScript] applies them.
-	Logpush       *bool
-	Observability json.RawMessage
-	TailConsumers json.RawMessage
-	Tags          *[]string
+	Logpush       *bool           `json:"logpush"`
+	Observability json.RawMessage `json:"observability"`
+	TailConsumers json.RawMessage `json:"tail_consumers"`
+	Tags          *[]string       `json:"tags"`
 
-	Origin Origin
+	Origin Origin `json:"-"`
 }
 
 // UploadModule is one part of a script, already stored with [Service.PutModule].
@@ -142,7 +142,7 @@ type Version struct {
 	AssetsConfig       assets.Config
 }
 
-// Strategy of a deployment: shares in percent.
+// StrategyPercentage deploys versions by shares in percent.
 const StrategyPercentage = "percentage"
 
 // DeploymentVersion is the share of one version.

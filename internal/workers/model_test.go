@@ -3,6 +3,7 @@ package workers_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -27,9 +28,7 @@ func (m *model) latest() string { return m.versions[len(m.versions)-1] }
 func (m *model) add(id string, secrets map[string]string) {
 	m.versions = append(m.versions, id)
 	c := make(map[string]string)
-	for k, v := range secrets {
-		c[k] = v
-	}
+	maps.Copy(c, secrets)
 	m.secrets[id] = c
 }
 
@@ -54,11 +53,13 @@ func TestModel(t *testing.T) {
 		}
 		switch op {
 		case 0, 1:
-			modelPut(t, h, m)
+			modelPut(h, m)
 		case 2:
 			modelVersion(t, h, m)
 		case 3, 4:
-			modelDeploy(t, h, m, m.versions[rng.IntN(len(m.versions))], rng.IntN(2) == 0)
+			req := deployOf(m.versions[rng.IntN(len(m.versions))])
+			req.Force = rng.IntN(2) == 0
+			modelDeploy(t, h, m, req)
 		case 5:
 			modelSecret(t, h, m, fmt.Sprintf("S%d", rng.IntN(2)), fmt.Sprint(rng.IntN(3)))
 		case 6:
@@ -95,7 +96,7 @@ func crashLoop(err error) bool {
 	return errors.As(err, &e) && e.Code == workers.CodeCrashed
 }
 
-func modelPut(t *testing.T, h *harness, m *model) {
+func modelPut(h *harness, m *model) {
 	m.next++
 	d := h.put("w", fmt.Sprint("export default ", m.next))
 	var secrets map[string]string
@@ -107,6 +108,7 @@ func modelPut(t *testing.T, h *harness, m *model) {
 }
 
 func modelVersion(t *testing.T, h *harness, m *model) {
+	t.Helper()
 	m.next++
 	v, err := h.CreateVersion(t.Context(), account, "w", h.esm(fmt.Sprint("export default ", m.next)))
 	if err != nil {
@@ -115,7 +117,9 @@ func modelVersion(t *testing.T, h *harness, m *model) {
 	m.add(v.ID, m.secrets[m.latest()])
 }
 
-func modelDeploy(t *testing.T, h *harness, m *model, to string, force bool) {
+func modelDeploy(t *testing.T, h *harness, m *model, req workers.DeployRequest) {
+	t.Helper()
+	to := req.Versions[0].VersionID
 	older := false
 	for _, id := range m.versions {
 		if id == m.live {
@@ -123,10 +127,8 @@ func modelDeploy(t *testing.T, h *harness, m *model, to string, force bool) {
 		}
 		older = older || id == to
 	}
-	req := deployOf(to)
-	req.Force = force
 	_, err := h.Deploy(t.Context(), account, "w", req)
-	if older && !force && !m.sameSecrets(to, m.live) {
+	if older && !req.Force && !m.sameSecrets(to, m.live) {
 		wantCode(t, err, workers.CodeSecretsChanged)
 		return
 	}
@@ -137,6 +139,7 @@ func modelDeploy(t *testing.T, h *harness, m *model, to string, force bool) {
 }
 
 func modelSecret(t *testing.T, h *harness, m *model, name, text string) {
+	t.Helper()
 	_, err := h.PutSecret(t.Context(), account, "w", name, text, workers.Origin{})
 	if m.live != m.latest() {
 		wantCode(t, err, workers.CodeVersionNotDeployed)

@@ -199,3 +199,34 @@ func TestLeftoverRunFolders(t *testing.T) {
 		t.Errorf("a folder that is not ours: %v", err)
 	}
 }
+
+// TestStoreGone holds that a change that cannot be saved is refused and leaves
+// nothing, neither in the store nor running.
+func TestStoreGone(t *testing.T) {
+	dir := t.TempDir()
+	h := open(t, dir, nil)
+	v := h.put("w1", "export default 0").Version
+	u := h.esm("export default 1")
+	if _, err := h.serve(h.host("w1")); err != nil { // into the cache
+		t.Fatal(err)
+	}
+	if err := h.store.DB.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.PutScript(t.Context(), account, "w1", u); err == nil {
+		t.Fatal("an upload was acknowledged that cannot have been saved")
+	}
+	if _, err := h.PutSecret(t.Context(), account, "w1", "A", "a", workers.Origin{}); err == nil {
+		t.Fatal("a secret was acknowledged that cannot have been saved")
+	}
+	if got, err := h.serve(h.host("w1")); err != nil || got != v.ID {
+		t.Errorf("%q answers (%v), want the version before", got, err)
+	}
+	eventually(t, "the refused version's process ends", func() bool { return len(h.runtime.live()) == 1 })
+	h.end()
+	h = open(t, dir, nil)
+	defer h.end()
+	if got, err := h.serve(h.host("w1")); err != nil || got != v.ID {
+		t.Errorf("after a restart %q answers (%v), want the version before", got, err)
+	}
+}

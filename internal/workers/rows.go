@@ -9,12 +9,6 @@ import (
 	"time"
 )
 
-// querier is a *sql.DB or a *sql.Tx.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
 type scriptRow struct {
 	id         string
 	scope      scope

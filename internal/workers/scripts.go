@@ -123,7 +123,7 @@ func (*Service) References(_ context.Context, _, _ string) (References, error) {
 // Requests in flight finish. Without force it refuses (CodeReferenced) while
 // [Service.References] names something. The error is CodeNotFound when there is
 // no such script.
-func (s *Service) DeleteScript(ctx context.Context, account, name string, force bool) error {
+func (s *Service) DeleteScript(ctx context.Context, account, name string, force bool) error { //nolint:revive // a flag of the API
 	sc := scope{account, name}
 	unlock, err := s.locks.lock(ctx, sc)
 	if err != nil {

@@ -67,11 +67,14 @@ func (s *Service) PutSecret(ctx context.Context, account, name, secret, text str
 // CodeSecretNotFound when there is none of that name.
 func (s *Service) DeleteSecret(ctx context.Context, account, name, secret string, origin Origin) error {
 	sc := scope{account, name}
-	_, err := s.patch(ctx, sc, &LatestPatch{Env: []SecretPatch{{Name: secret}}, Origin: origin}, true, func(latest *document) error {
-		if b := latest.binding(secret); b == nil || b.Type != typeSecretText {
-			return fail(CodeSecretNotFound, 404, "The Worker has no secret %q.", clip(secret))
-		}
-		return nil
+	_, err := s.patch(ctx, sc, patchRequest{
+		LatestPatch: &LatestPatch{Env: []SecretPatch{{Name: secret}}, Origin: origin}, deploy: true,
+		check: func(latest *document) error {
+			if b := latest.binding(secret); b == nil || b.Type != typeSecretText {
+				return fail(CodeSecretNotFound, 404, "The Worker has no secret %q.", clip(secret))
+			}
+			return nil
+		},
 	})
 	return err
 }
@@ -80,7 +83,7 @@ func (s *Service) DeleteSecret(ctx context.Context, account, name, secret string
 // and returns the secrets there are then. To delete one that does not exist is
 // no error.
 func (s *Service) PatchSecrets(ctx context.Context, account, name string, patches []SecretPatch, origin Origin) ([]Secret, error) {
-	if _, err := s.patch(ctx, scope{account, name}, &LatestPatch{Env: patches, Origin: origin}, true, nil); err != nil {
+	if _, err := s.patch(ctx, scope{account, name}, patchRequest{LatestPatch: &LatestPatch{Env: patches, Origin: origin}, deploy: true}); err != nil {
 		return nil, err
 	}
 	return s.Secrets(ctx, account, name)
@@ -93,16 +96,22 @@ func (s *Service) PatchLatestVersion(ctx context.Context, account, name string, 
 		return Version{}, err
 	}
 	sc := scope{account, name}
-	v, err := s.patch(ctx, sc, &p, false, nil)
+	v, err := s.patch(ctx, sc, patchRequest{LatestPatch: &p})
 	if err != nil {
 		return Version{}, err
 	}
 	return v.public(sc), nil
 }
 
-// patch makes a version from the latest one with other secrets. check, if not
-// nil, sees the latest version first.
-func (s *Service) patch(ctx context.Context, sc scope, p *LatestPatch, deploy bool, check func(*document) error) (*versionRow, error) {
+// patchRequest is a LatestPatch that may be deployed.
+type patchRequest struct {
+	*LatestPatch
+	deploy bool
+	check  func(latest *document) error // nil: nothing to check
+}
+
+// patch makes a version from the latest one with other secrets.
+func (s *Service) patch(ctx context.Context, sc scope, p patchRequest) (*versionRow, error) {
 	unlock, err := s.locks.lock(ctx, sc)
 	if err != nil {
 		return nil, err
@@ -119,13 +128,13 @@ func (s *Service) patch(ctx context.Context, sc scope, p *LatestPatch, deploy bo
 	if latest == nil {
 		return nil, fail(CodeNoVersions, 404, "The Worker %s has no version yet. Deploy it first.", sc.script)
 	}
-	if deploy {
+	if p.deploy {
 		if err := s.checkLatestLive(ctx, row, latest); err != nil {
 			return nil, err
 		}
 	}
-	if check != nil {
-		if err := check(&latest.doc); err != nil {
+	if p.check != nil {
+		if err := p.check(&latest.doc); err != nil {
 			return nil, err
 		}
 	}
@@ -144,7 +153,7 @@ func (s *Service) patch(ctx context.Context, sc scope, p *LatestPatch, deploy bo
 	s.assetSweep.RLock()
 	defer s.assetSweep.RUnlock()
 	v, _, err := s.save(ctx, row, &newVersion{
-		doc: &doc, deploy: deploy, alias: p.Annotations[AnnotationAlias], origin: p.Origin,
+		doc: &doc, deploy: p.deploy, alias: p.Annotations[AnnotationAlias], origin: p.Origin,
 		annotations: map[string]string{AnnotationTriggeredBy: "secret"},
 	})
 	return v, err

@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	// switchDelay is how long a replaced process goes on accepting, for
+	// How long a replaced process goes on accepting, for
 	// requests that looked up their route just before the switch.
 	switchDelay = 100 * time.Millisecond
-	// patience is the longest restart delay that a request waits for; with a
+	// The longest restart delay that a request waits for; with a
 	// longer one it is answered with an error at once.
 	patience = 500 * time.Millisecond
-	// maxManifest bounds the stored manifest of a version, in bytes.
+	// Bound of the stored manifest of a version, in bytes.
 	maxManifest = 256 << 20
 )
 
@@ -129,7 +129,7 @@ func (s *Service) unitOf(ctx context.Context, version string) (*unit, error) {
 
 // acquire returns a process that counts the caller's request, starting one if
 // there is none. Concurrent callers wait for the same start.
-// live says that the script's own hostname led here.
+// With live, the script's own hostname led here.
 func (u *unit) acquire(ctx context.Context, live bool) (*Instance, error) {
 	for {
 		if in := u.current.Load(); in != nil && in.acquire() {
@@ -258,7 +258,7 @@ func (u *unit) startError(err error) error {
 // failed notes that the process ended or did not start. The first failure after
 // a healthy time is made good at once. The caller holds u.mu.
 func (u *unit) failed(err error, uptime time.Duration) {
-	delay := u.backoff.Next(uptime, rand.Float64())
+	delay := u.backoff.Next(uptime, rand.Float64()) //nolint:gosec // spreads restarts, guards nothing
 	if u.backoff.Failures() <= 1 {
 		delay = 0
 	}
@@ -266,14 +266,11 @@ func (u *unit) failed(err error, uptime time.Duration) {
 	u.failure = err
 }
 
-// detach forgets a process that stops or has ended.
-func (u *unit) detach(in *Instance, crashed bool) {
+// crashed notes that a process ended unasked.
+func (u *unit) crashed(in *Instance) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.current.CompareAndSwap(in, nil)
-	if crashed {
-		u.failed(in.proc.Err(), time.Since(in.started))
-	}
+	u.failed(in.proc.Err(), time.Since(in.started))
 }
 
 // revive takes a retirement back, for a version that is deployed again.

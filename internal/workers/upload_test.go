@@ -2,7 +2,9 @@ package workers_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +50,11 @@ func TestPutScript(t *testing.T) {
 	if env["S"].Text != "hunter2" || env["J"].Kind != workerd.JSONBinding || string(env["W"].Data) != "\x00asm" {
 		t.Errorf("env = %+v", env)
 	}
-	var meta struct{ ID, Tag, Timestamp string }
+	var meta struct {
+		ID        string `json:"id"`
+		Tag       string `json:"tag"`
+		Timestamp string `json:"timestamp"`
+	}
 	if err := json.Unmarshal([]byte(env["V"].Text), &meta); err != nil || meta.ID != v.ID || meta.Tag != "t1" || meta.Timestamp == "" {
 		t.Errorf("version metadata = %s (%v)", env["V"].Text, err)
 	}
@@ -203,16 +209,13 @@ func FuzzDecodeMetadata(f *testing.F) {
 
 func wantOneOf(t *testing.T, err error, codes ...int) {
 	t.Helper()
-	var e *workers.Error
-	if !asError(err, &e) {
+	e, ok := errors.AsType[*workers.Error](err)
+	if !ok {
 		t.Fatalf("%v is no *Error", err)
 	}
-	for _, c := range codes {
-		if e.Code == c {
-			return
-		}
+	if !slices.Contains(codes, e.Code) {
+		t.Fatalf("unexpected code in %v", err)
 	}
-	t.Fatalf("unexpected code in %v", err)
 }
 
 func TestDecodeMetadata(t *testing.T) {

@@ -44,7 +44,7 @@ func (s *Service) PutScript(ctx context.Context, account, name string, u *Upload
 		return Deployed{}, err
 	}
 	row.settings.apply(SettingsPatch{Logpush: u.Logpush, Tags: u.Tags, Observability: u.Observability, TailConsumers: u.TailConsumers})
-	v, d, err := s.upload(ctx, row, u, true)
+	v, d, err := s.upload(ctx, row, uploadRequest{u, true})
 	if err != nil {
 		return Deployed{}, err
 	}
@@ -68,15 +68,21 @@ func (s *Service) CreateVersion(ctx context.Context, account, name string, u *Up
 	if err != nil {
 		return Version{}, err
 	}
-	v, _, err := s.upload(ctx, row, u, false)
+	v, _, err := s.upload(ctx, row, uploadRequest{u, false})
 	if err != nil {
 		return Version{}, err
 	}
 	return v.public(sc), nil
 }
 
+// uploadRequest is an Upload that may be deployed.
+type uploadRequest struct {
+	*Upload
+	deploy bool
+}
+
 // upload turns an upload into a version of row. The caller holds the script's lock.
-func (s *Service) upload(ctx context.Context, row *scriptRow, u *Upload, deploy bool) (*versionRow, *deploymentRow, error) {
+func (s *Service) upload(ctx context.Context, row *scriptRow, u uploadRequest) (*versionRow, *deploymentRow, error) {
 	var latest *versionRow
 	if !row.isNew {
 		var err error
@@ -87,34 +93,35 @@ func (s *Service) upload(ctx context.Context, row *scriptRow, u *Upload, deploy 
 	// An asset that the upload relies on must not be swept before the commit.
 	s.assetSweep.RLock()
 	defer s.assetSweep.RUnlock()
-	doc, err := s.document(ctx, row.scope, u, latest)
+	doc, err := s.document(ctx, row.scope, u.Upload, latest)
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := s.uploadKey(row.scope, u, doc)
+	key, err := s.uploadKey(row.scope, u.Upload, doc)
 	if err != nil {
 		return nil, nil, err
 	}
 	if latest != nil && latest.uploadKey == key && time.Since(latest.createdAt) < s.o.RetryWindow {
-		return s.retried(ctx, row, u, latest, deploy)
+		if !u.deploy {
+			return latest, nil, nil
+		}
+		live, err := s.redeploy(ctx, row, u.Upload, latest)
+		return latest, live, err
 	}
-	return s.save(ctx, row, &newVersion{doc: doc, key: key, alias: u.Annotations[AnnotationAlias], deploy: deploy, annotations: u.Annotations, origin: u.Origin})
+	return s.save(ctx, row, &newVersion{doc: doc, key: key, alias: u.Annotations[AnnotationAlias], deploy: u.deploy, annotations: u.Annotations, origin: u.Origin})
 }
 
-// retried answers an upload that was made already: a client whose connection
-// broke cannot know that it had succeeded.
-func (s *Service) retried(ctx context.Context, row *scriptRow, u *Upload, latest *versionRow, deploy bool) (*versionRow, *deploymentRow, error) {
-	if !deploy {
-		return latest, nil, nil
-	}
+// redeploy answers an upload that was made already, deploying it if it is not:
+// a client whose connection broke cannot know that it had succeeded.
+func (s *Service) redeploy(ctx context.Context, row *scriptRow, u *Upload, latest *versionRow) (*deploymentRow, error) {
 	live, err := s.liveDeployment(ctx, row.id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if live == nil || live.doc.serves() != latest.id {
-		live, err = s.deploy(ctx, row, latest, u.Annotations, u.Origin)
+		return s.deploy(ctx, row, latest, u.Annotations, u.Origin)
 	}
-	return latest, live, err
+	return live, nil
 }
 
 // newVersion is a version to save.
@@ -178,8 +185,7 @@ func (s *Service) hold(ctx context.Context, u *unit) (*Instance, error) {
 	if err == nil {
 		return in, nil
 	}
-	var script *workerd.StartError
-	if errors.As(err, &script) {
+	if script, ok := errors.AsType[*workerd.StartError](err); ok {
 		return nil, &Error{Code: CodeInvalidScript, Status: 400, Message: script.Text}
 	}
 	return nil, internal("start the script", err)
@@ -266,14 +272,12 @@ func checkAssetsBinding(doc *document) error {
 // uploadKey digests all that makes an upload what it is. It is keyed: secrets
 // are among it.
 func (s *Service) uploadKey(sc scope, u *Upload, doc *document) (string, error) {
-	c := *u
-	c.Origin = Origin{}
-	c.Assets = nil // its token differs from session to session
 	raw, err := json.Marshal(struct {
-		Account, Script string
-		Upload          *Upload
-		Assets          *documentAssets
-	}{sc.account, sc.script, &c, doc.Assets})
+		Account string          `json:"account"`
+		Script  string          `json:"script"`
+		Upload  *Upload         `json:"upload"` // without its asset token, which differs from session to session
+		Assets  *documentAssets `json:"assets"`
+	}{sc.account, sc.script, u, doc.Assets})
 	if err != nil {
 		return "", internal("digest the upload", err)
 	}
