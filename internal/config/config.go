@@ -69,8 +69,8 @@ type EgressRule struct {
 	ToPort   uint16
 }
 
-// Default returns the configuration of an operator who set nothing. getenv
-// finds the conventional place of the data directory.
+// Default returns the configuration of an operator who set nothing. The
+// conventional place of the data directory is found with getenv.
 func Default(getenv func(string) string) *Config {
 	return &Config{
 		Data:         defaultData(runtime.GOOS, os.Geteuid(), getenv),

@@ -90,8 +90,7 @@ func TestFileErrors(t *testing.T) {
 			if got := strings.ReplaceAll(err.Error(), name, "F"); !strings.Contains(got, c.want) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			var typed *config.Error
-			if !errors.As(err, &typed) {
+			if _, ok := errors.AsType[*config.Error](err); !ok {
 				t.Errorf("%T is not a *config.Error", err)
 			}
 		})

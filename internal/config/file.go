@@ -18,8 +18,7 @@ func parseFile(name string, data []byte, options []Option) ([]setting, error) {
 	// the second pass only finds lines.
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
-		var syntax *toml.DecodeError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*toml.DecodeError](err); ok {
 			line, column := syntax.Position()
 			return nil, &Error{
 				Where:  fmt.Sprintf("%s:%d:%d", name, line, column),
@@ -73,7 +72,8 @@ func (r *fileReader) where(key string) string {
 // take turns a TOML value into the option's text. The type must be the
 // option's: port = "80" is refused.
 func (r *fileReader) take(o *Option, v any) {
-	text, ok := "", false
+	var text string
+	var ok bool
 	switch o.value(&Config{}).(type) {
 	case *string, *time.Duration:
 		text, ok = v.(string)
@@ -134,12 +134,10 @@ func keyLines(data []byte) map[string]int {
 	table := ""
 	for p.NextExpression() {
 		e := p.Expression()
-		switch e.Kind {
-		case unstable.Table, unstable.ArrayTable:
-			table = k.key("", e.Key()) + "."
-		case unstable.KeyValue:
+		if e.Kind == unstable.KeyValue {
 			k.value(table, e)
-		default: // comments
+		} else if e.Kind == unstable.Table || e.Kind == unstable.ArrayTable {
+			table = k.key("", e.Key()) + "."
 		}
 	}
 	return k.lines
@@ -162,13 +160,10 @@ func (k *keyFinder) value(prefix string, e *unstable.Node) {
 
 // key notes a dotted key, with all that it is below, and returns it whole.
 func (k *keyFinder) key(prefix string, it unstable.Iterator) string {
-	key := prefix
-	for first := true; it.Next(); first = false {
-		if !first {
-			key += "."
-		}
+	key := strings.TrimSuffix(prefix, ".")
+	for it.Next() {
 		n := it.Node()
-		key += string(n.Data)
+		key = strings.TrimPrefix(key+"."+string(n.Data), ".")
 		if _, seen := k.lines[key]; !seen {
 			before, _ := slices.BinarySearch(k.breaks, int(n.Raw.Offset))
 			k.lines[key] = before + 1

@@ -16,7 +16,7 @@ const maxFile = 1 << 20
 
 // Sources say where values come from.
 type Sources struct {
-	File   string            // path; empty: none
+	File   string // path; empty: none
 	Getenv func(string) string
 	Flags  map[string]string // by Option.Flag, those that were given
 }
@@ -135,7 +135,7 @@ func Changed(was, now *Config) []Option {
 }
 
 // UnknownEnv returns the SELVAGE_* variables that mean nothing: a likely typing
-// error. known lists further names that do.
+// error. Those in known do mean something.
 func UnknownEnv(environ []string, known ...string) []string {
 	var names []string
 	for _, pair := range environ {
@@ -152,7 +152,7 @@ func UnknownEnv(environ []string, known ...string) []string {
 }
 
 func readFile(name string) (data []byte, err error) {
-	f, err := os.Open(name)
+	f, err := os.Open(name) //nolint:gosec // the operator named it
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}

@@ -48,10 +48,10 @@ func parseSize(text string) (Size, bool) {
 		}
 	}
 	n, err := strconv.ParseUint(text, 10, 63)
-	if err != nil || int64(n) > math.MaxInt64/factor { //nolint:gosec // ParseUint has bounded it to 63 bits
+	if err != nil || int64(n) > math.MaxInt64/factor {
 		return 0, false
 	}
-	return Size(int64(n) * factor), true //nolint:gosec // as above
+	return Size(int64(n) * factor), true
 }
 
 // String returns the rule as the configuration takes it.

@@ -139,7 +139,10 @@ func packageVersion(path string) string {
 		return ""
 	}
 	defer f.Close() //nolint:errcheck // only read
-	var p struct{ Name, Version string }
+	var p struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	}
 	if err := json.NewDecoder(io.LimitReader(f, 64<<10)).Decode(&p); err != nil || !strings.HasPrefix(p.Name, "@cloudflare/workerd-") {
 		return ""
 	}
@@ -248,7 +251,7 @@ func unchanged(path string, m Meta) bool {
 	if err != nil || info.Mode()&0o111 == 0 {
 		return false
 	}
-	data, err := os.ReadFile(path + ".json")
+	data, err := os.ReadFile(path + ".json") //nolint:gosec // in the data directory
 	if err != nil {
 		return false
 	}
@@ -270,7 +273,7 @@ func Verify(dataDir string) error {
 }
 
 func checkFile(path string, m Meta) (err error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // in the data directory
 	if err != nil {
 		return fmt.Errorf("check workerd: %w", err)
 	}

@@ -100,7 +100,9 @@ func (s *Server) subdomainOf(account string) string {
 	return ""
 }
 
-func (s *Server) issueTicket(t workers.Ticket) string { return s.accounts.IssueTicket(accounts.Ticket(t)) }
+func (s *Server) issueTicket(t workers.Ticket) string {
+	return s.accounts.IssueTicket(accounts.Ticket(t))
+}
 
 func (s *Server) verifyTicket(token, action string) (workers.Ticket, error) {
 	t, err := s.accounts.VerifyTicket(token, action)

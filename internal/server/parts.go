@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/selvage-dev/selvage/internal/accounts"
 	"github.com/selvage-dev/selvage/internal/api"
 	"github.com/selvage-dev/selvage/internal/bindings"
@@ -147,17 +149,29 @@ func (s *Server) openEdge(context.Context) error {
 		CookieSuffixes: []string{s.accounts.Account().Subdomain + "." + workersZone(c), workersZone(c), "pages." + c.Domain, c.Domain},
 	})
 	s.rate.count = s.edge.Requests
-	s.onClose("edge", s.edge.Shutdown)
+	s.onClose("doors", s.drainDoors)
 	return nil
+}
+
+// drainDoors stops edge and API at the same time: one that takes the whole
+// drain timeout must not leave the other none of it.
+func (s *Server) drainDoors(ctx context.Context) error {
+	var g errgroup.Group
+	g.Go(func() error { return s.edge.Shutdown(ctx) })
+	if s.http != nil {
+		g.Go(func() error {
+			if err := s.http.Shutdown(ctx); err != nil {
+				return errors.Join(err, s.http.Close())
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 func (s *Server) openAPI(context.Context) error {
 	c := s.cfg.Load()
 	edgeURL := &url.URL{Scheme: "http", Host: reachable(s.edgeListener.Addr())}
-	tlsConfig, err := loadTLS(c)
-	if err != nil {
-		return err
-	}
 	s.http = &http.Server{
 		Handler: api.New(api.Options{
 			Accounts:      accountsWithHosts{s.accounts, s.workers},
@@ -172,23 +186,19 @@ func (s *Server) openAPI(context.Context) error {
 			OpenMetrics:   c.API.MetricsOpen,
 			MaxScriptSize: int64(c.Limits.ScriptSize),
 		}),
-		TLSConfig:         tlsConfig,
 		ReadHeaderTimeout: apiHeaderTimeout,
 		IdleTimeout:       apiIdleTimeout,
 		MaxHeaderBytes:    apiHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	s.onClose("API", func(ctx context.Context) error {
-		if err := s.http.Shutdown(ctx); err != nil {
-			return errors.Join(err, s.http.Close())
-		}
-		return nil
-	})
+	if s.cert != nil {
+		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12}
+	}
 	return nil
 }
 
-// loadTLS returns nil when the API speaks plain HTTP.
-func loadTLS(c *config.Config) (*tls.Config, error) {
+// loadCert returns nil when the API speaks plain HTTP.
+func loadCert(c *config.Config) (*tls.Certificate, error) {
 	if c.API.TLSCert == "" {
 		return nil, nil
 	}
@@ -196,7 +206,7 @@ func loadTLS(c *config.Config) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the API's certificate (api.tls_cert, api.tls_key): %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+	return &cert, nil
 }
 
 // serve begins to answer and makes sure that both listeners do.
@@ -204,7 +214,7 @@ func (s *Server) serve(ctx context.Context) error {
 	s.serving.Go(func() { s.report("edge", s.edge.Serve(s.edgeListener), edge.ErrServerClosed) })
 	s.serving.Go(func() {
 		var err error
-		if s.http.TLSConfig != nil {
+		if s.cert != nil {
 			err = s.http.ServeTLS(s.apiListener, "", "")
 		} else {
 			err = s.http.Serve(s.apiListener)

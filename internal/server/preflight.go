@@ -27,9 +27,11 @@ func (s *Server) preflight(ctx context.Context) error {
 	if err := api.CheckListen(addr, c.API.TLSCert != "", c.InsecureHTTP); err != nil {
 		return err
 	}
-	if _, err := loadTLS(c); err != nil {
+	cert, err := loadCert(c)
+	if err != nil {
 		return err
 	}
+	s.cert = cert
 	program, err := runtimebin.Describe(ctx, c.Data, c.Workerd)
 	if err != nil {
 		return err

@@ -46,8 +46,8 @@ func ReadRunFile(dataDir string) (info RunInfo, ok bool) {
 
 func (s *Server) writeRunFile() error {
 	info := RunInfo{Info: s.info()}
-	if c := s.http.TLSConfig; c != nil {
-		sum := sha256.Sum256(c.Certificates[0].Certificate[0])
+	if s.cert != nil {
+		sum := sha256.Sum256(s.cert.Certificate[0])
 		info.CertSHA256 = hex.EncodeToString(sum[:])
 	}
 	data, err := json.MarshalIndent(info, "", "  ")

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,10 +29,6 @@ import (
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
-// forcedStop bounds what stopping takes beyond the drain timeout: killing
-// processes, cutting connections, closing files.
-const forcedStop = 15 * time.Second
-
 // Server is one platform. Its methods may be called from several goroutines,
 // Start and Close once each.
 type Server struct {
@@ -52,6 +49,7 @@ type Server struct {
 	workers  *workers.Service
 	edge     *edge.Server
 	http     *http.Server
+	cert     *tls.Certificate // the API's; nil without TLS
 
 	state    atomic.Int32
 	draining chan struct{} // closed when Close begins
@@ -149,8 +147,11 @@ func (s *Server) onClose(name string, fn func(ctx context.Context) error) {
 // start. Requests that had to be cut off are logged and no error. ctx cuts the
 // drain short. A second call waits for nothing and returns nil.
 func (s *Server) Close(ctx context.Context) error {
-	if s.state.Swap(stateDraining) == stateDraining {
+	switch s.state.Swap(stateDraining) {
+	case stateDraining:
 		return nil
+	case stateServing:
+		s.log.InfoContext(ctx, "stopping")
 	}
 	close(s.draining)
 	drain, cancel := context.WithTimeoutCause(ctx, s.cfg.Load().DrainTimeout, errDrainTimeout)
@@ -164,7 +165,7 @@ func (s *Server) Close(ctx context.Context) error {
 		err := c.fn(drain)
 		switch {
 		case err == nil:
-		case drain.Err() != nil && errors.Is(err, context.Cause(drain)):
+		case drain.Err() != nil && (errors.Is(err, context.Cause(drain)) || errors.Is(err, drain.Err())):
 			s.log.WarnContext(ctx, "cut off what did not finish in time", "part", c.name)
 		default:
 			errs = append(errs, fmt.Errorf("stop: %s: %w", c.name, err))
@@ -232,18 +233,18 @@ func (s *Server) ready(ctx context.Context) error {
 func (s *Server) Healthy(ctx context.Context) bool { return s.ready(ctx) == nil }
 
 // status describes the platform to the API.
-func (s *Server) status(ctx context.Context) api.Platform {
+func (s *Server) status(context.Context) api.Platform {
 	info := s.info()
 	total, perSecond := s.rate.read()
 	return api.Platform{
 		PID: info.PID, StartedAt: s.start, EdgeURL: info.EdgeURL, APIURL: info.APIURL, Domain: info.Domain,
-		RSS: s.resident(ctx), Requests: total, RequestsPerSecond: perSecond,
+		RSS: resident(), Requests: total, RequestsPerSecond: perSecond,
 	}
 }
 
 // resident is the memory of this process, in bytes; where the system does not
 // say, what Go has of it.
-func (s *Server) resident(context.Context) int64 {
+func resident() int64 {
 	if n, ok := residentMemory(); ok {
 		return n
 	}

@@ -42,7 +42,7 @@ func NewLogger(w io.Writer, o LoggerOptions) *slog.Logger {
 // IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits an int
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // Handler returns a slog handler that passes records on to next and keeps those

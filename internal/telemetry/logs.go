@@ -256,7 +256,7 @@ func (l *Logs) flush() {
 
 	if drops > 0 {
 		batch = appendDrops(batch, drops)
-		l.complain("event log drops events", errDropped{drops})
+		l.complain("event log drops events", droppedError{drops})
 	}
 	if len(batch) > 0 {
 		if err := l.files.write(batch); err != nil {
@@ -279,9 +279,10 @@ func appendDrops(batch []byte, drops uint64) []byte {
 	})
 }
 
-type errDropped struct{ count uint64 }
+// droppedError says how many events were lost.
+type droppedError struct{ count uint64 }
 
-func (e errDropped) Error() string { return strconv.FormatUint(e.count, 10) + " events dropped" }
+func (e droppedError) Error() string { return strconv.FormatUint(e.count, 10) + " events dropped" }
 
 // complain logs err, at most once a minute: a full disk fails every flush.
 func (l *Logs) complain(operation string, err error) {
@@ -290,7 +291,7 @@ func (l *Logs) complain(operation string, err error) {
 		return
 	}
 	l.complained = now
-	l.log.Warn("event log in trouble", "operation", operation, "error", err) //nolint:sloglint // a background writer has no request's context
+	l.log.Warn("event log in trouble", "operation", operation, "error", err)
 }
 
 func countLines(batch []byte) int {

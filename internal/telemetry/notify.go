@@ -38,8 +38,8 @@ func (n *Notifier) Stopping(ctx context.Context) error {
 	return n.send(ctx, "STOPPING=1")
 }
 
-// Reloading says that a reload has begun; Ready ends it. systemd wants the
-// monotonic time with it (Type=notify-reload).
+// Reloading says that a reload has begun; Ready ends it. The
+// monotonic time with it is what Type=notify-reload wants.
 func (n *Notifier) Reloading(ctx context.Context) error {
 	usec, err := monotonicUsec()
 	if err != nil {

@@ -156,7 +156,7 @@ func (l *Logs) scan(ctx context.Context, seg segment, from int64, fn func(offset
 			return offset, context.Cause(ctx)
 		}
 		line, whole, err := readLine(r, &long)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return seg.size, nil // what is left is torn
 		}
 		if err != nil {
@@ -270,7 +270,7 @@ func lostEvent(count uint64) Event {
 // ignoreCancel makes the end of a follower's context a normal end.
 func ignoreCancel(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the reader ended it
 	}
 	return err
 }
