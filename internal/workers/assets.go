@@ -247,6 +247,9 @@ func (s *Service) UploadAsset(ctx context.Context, account, token, hash, content
 		return "", err
 	}
 	left, err := s.markPresent(ctx, ses, hash, blob, size, contentType)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", fail(CodeUploadTicket, 401, "The asset upload session has expired. Start the upload again.")
+	}
 	if err != nil {
 		return "", internal("record the asset", err)
 	}

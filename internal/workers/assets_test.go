@@ -205,7 +205,7 @@ func TestSessionSurvivesRestart(t *testing.T) {
 // scripts leave, and nothing else.
 func TestSweep(t *testing.T) {
 	h := open(t, t.TempDir(), func(o *workers.Options) {
-		o.SessionLifetime, o.BlobGrace = 300*time.Millisecond, 600*time.Millisecond
+		o.SessionLifetime, o.BlobGrace, o.StartTimeout = 300*time.Millisecond, 600*time.Millisecond, 150*time.Millisecond
 	})
 	defer h.end()
 	files := map[string]string{"/a.html": "a", "/b.html": "b"}

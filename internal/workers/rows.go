@@ -206,7 +206,7 @@ func writeScript(ctx context.Context, tx *sql.Tx, c *change, at int64) error {
 	}
 	if c.script.isNew {
 		_, err = tx.ExecContext(ctx, `INSERT INTO scripts (id, account_id, name, created_at, modified_at, subdomain_enabled, previews_enabled, settings) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			c.script.id, c.script.scope.account, c.script.scope.script, at, at, c.script.workersDev, c.script.previews, string(settings))
+			c.script.id, c.script.scope.account, c.script.scope.script, c.script.createdAt.UnixMilli(), at, c.script.workersDev, c.script.previews, string(settings))
 		return err
 	}
 	if c.settings {

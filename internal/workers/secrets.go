@@ -150,8 +150,6 @@ func (s *Service) patch(ctx context.Context, sc scope, p patchRequest) (*version
 	if doc.Annotations[AnnotationTriggeredBy] == "" {
 		doc.Annotations[AnnotationTriggeredBy] = "secret"
 	}
-	s.assetSweep.RLock()
-	defer s.assetSweep.RUnlock()
 	v, _, err := s.save(ctx, row, &newVersion{
 		doc: &doc, deploy: p.deploy, alias: p.Annotations[AnnotationAlias], origin: p.Origin,
 		annotations: map[string]string{AnnotationTriggeredBy: "secret"},

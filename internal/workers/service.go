@@ -39,7 +39,7 @@ type Service struct {
 	load     singleflight.Group // units by version
 	sessions sessionCache
 	// assetSweep lets Sweep decide that an asset is unused with no upload
-	// coming to rely on it in between. Uploads hold it for reading.
+	// coming to rely on it in between. A session that begins holds it for reading.
 	assetSweep sync.RWMutex
 
 	mu      sync.Mutex

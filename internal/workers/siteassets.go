@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/selvage-dev/selvage/internal/assets"
 )
@@ -70,7 +71,9 @@ func (s *Service) finishAssets(u *Upload, a *documentAssets) (*documentAssets, e
 	return a, nil
 }
 
-// completed returns the session of a completion token and the blob of its manifest.
+// completed returns the session of a completion token and the blob of its
+// manifest. The session is kept from expiring until the version is saved: only
+// it protects the contents until then.
 func (s *Service) completed(ctx context.Context, sc scope, token string) (id, manifestBlob string, err error) {
 	t, err := s.o.VerifyTicket(token, ActionAssetComplete)
 	if err != nil {
@@ -81,7 +84,11 @@ func (s *Service) completed(ctx context.Context, sc scope, token string) (id, ma
 	}
 	var script string
 	var missing int
-	err = s.db().QueryRowContext(ctx, `SELECT script, manifest_blob, missing FROM asset_sessions WHERE id = ? AND account_id = ?`, t.Object, sc.account).Scan(&script, &manifestBlob, &missing)
+	until := time.Now().Add(2 * s.o.StartTimeout).UnixMilli()
+	err = s.o.Store.DB.Write(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `UPDATE asset_sessions SET expires_at = max(expires_at, ?) WHERE id = ? AND account_id = ? RETURNING script, manifest_blob, missing`,
+			until, t.Object, sc.account).Scan(&script, &manifestBlob, &missing)
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", "", fail(CodeUploadTicket, 400, "The asset upload session has expired. Upload the assets again.")

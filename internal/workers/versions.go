@@ -90,9 +90,6 @@ func (s *Service) upload(ctx context.Context, row *scriptRow, u uploadRequest) (
 			return nil, nil, err
 		}
 	}
-	// An asset that the upload relies on must not be swept before the commit.
-	s.assetSweep.RLock()
-	defer s.assetSweep.RUnlock()
 	doc, err := s.document(ctx, row.scope, u.Upload, latest)
 	if err != nil {
 		return nil, nil, err
@@ -164,11 +161,11 @@ func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*ver
 		c.settings = true
 		c.deployment = newDeployment(row.id, v.id, n.annotations, n.origin)
 	}
+	s.register(u) // before anyone can look it up: there must not be two of it
 	if err := s.commit(ctx, c); err != nil {
 		u.discard()
 		return nil, nil, err
 	}
-	s.register(u)
 	row.isNew = false
 	s.hosts.forget(row.scope.script)
 	s.switched(before, c.deployment)
