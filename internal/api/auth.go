@@ -68,7 +68,7 @@ func credentials(r *http.Request) (string, error) {
 	token = strings.TrimSpace(token)
 	switch {
 	case h == "" && r.Header.Get("X-Auth-Key") != "":
-		return "", errf(codeNoCredentials, "selvage has API tokens only: unset CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL and set CLOUDFLARE_API_TOKEN")
+		return "", errf(codeAuthentication, "selvage has API tokens only: unset CLOUDFLARE_API_KEY and CLOUDFLARE_EMAIL and set CLOUDFLARE_API_TOKEN")
 	case h == "":
 		return "", errf(codeNoCredentials, "Authentication error: no API token; send it as \"Authorization: Bearer <token>\" (wrangler: CLOUDFLARE_API_TOKEN)")
 	case !strings.EqualFold(scheme, "Bearer") || token == "":

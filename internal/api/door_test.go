@@ -174,7 +174,7 @@ func TestTokens(t *testing.T) {
 		"create": second(limited.CreateToken(ctx, "root", []string{"*"}, nil)),
 		"roll":   second(limited.RollToken(ctx, operator)),
 	} {
-		if !client.HasCode(err, 9109) {
+		if !client.HasCode(err, 10023) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -186,7 +186,7 @@ func TestTokens(t *testing.T) {
 	if err != nil || rolled.Secret == made.Secret {
 		t.Fatalf("%+v, %v", rolled, err)
 	}
-	if _, err := limited.Verify(ctx); !client.HasCode(err, 10000) {
+	if _, err := limited.Verify(ctx); !client.HasCode(err, 9109) {
 		t.Errorf("the old secret: %v", err)
 	}
 	if err := c.RevokeToken(ctx, made.ID); err != nil {

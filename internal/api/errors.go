@@ -15,8 +15,8 @@ import (
 const (
 	codeInternal       = 10013  // something failed here; the log has the cause under the ray
 	codeNoCredentials  = 9106   // no token at all
-	codeAuthentication = 10000  // a token that is unknown, expired or revoked
-	codeUnauthorized   = 9109   // a token whose scopes do not cover the call, or another account
+	codeAuthentication = 9109   // a token that is unknown, expired or revoked; see below
+	codeUnauthorized   = 10023  // a token whose scopes do not cover the call, or another account
 	codeNoRoute        = 7000   // no such endpoint
 	codeMethod         = 7001   // the endpoint exists, not with this method
 	codeBadRequest     = 10001  // the request cannot be read as what the endpoint takes
@@ -33,6 +33,10 @@ const (
 	codeTimeout        = 10504  // the caller went away or the time was up
 	codeNotOffered     = 100327 // this release does not offer what was asked for
 )
+
+// Neither error of authentication is 10000, which the platform that wrangler was made for uses too: on
+// that code wrangler's error handler calls the API again to show who is logged in, fails the same way,
+// and prints a stack in place of our message.
 
 // status is the one table from code to HTTP status. An unknown code answers 500.
 func status(code int) int {

@@ -49,16 +49,16 @@ func TestRouteTable(t *testing.T) {
 				return
 			}
 			b.expect(t, r, b.account, "", http.StatusUnauthorized, 9106)
-			b.expect(t, r, b.account, "slv_"+strings.Repeat("a", 40), http.StatusUnauthorized, 10000)
+			b.expect(t, r, b.account, "slv_"+strings.Repeat("a", 40), http.StatusUnauthorized, 9109)
 			if r.Ticket != "" {
 				b.expectTickets(t, r)
 				return
 			}
 			if r.Scope != "" {
-				b.expect(t, r, b.account, b.newToken(lacking(r.Scope)...), http.StatusForbidden, 9109)
+				b.expect(t, r, b.account, b.newToken(lacking(r.Scope)...), http.StatusForbidden, 10023)
 			}
 			if strings.Contains(r.Pattern, "{account}") {
-				b.expect(t, r, strings.Repeat("0", 32), b.token, http.StatusForbidden, 9109)
+				b.expect(t, r, strings.Repeat("0", 32), b.token, http.StatusForbidden, 10023)
 			}
 		})
 	}
@@ -80,12 +80,12 @@ func (b *bench) expectTickets(t *testing.T, r api.RouteInfo) {
 	other, old, action := ticket, ticket, ticket
 	other.Account, old.Expires, action.Action = strings.Repeat("0", 32), time.Now().Add(-time.Minute), "something.else"
 	good := b.accounts.IssueTicket(ticket)
-	b.expect(t, r, b.account, b.token, http.StatusUnauthorized, 10000) // the operator's token is no ticket
-	b.expect(t, r, b.account, b.accounts.IssueTicket(old), http.StatusUnauthorized, 10000)
-	b.expect(t, r, b.account, b.accounts.IssueTicket(action), http.StatusUnauthorized, 10000)
-	b.expect(t, r, b.account, good[:len(good)-4]+"AAAA", http.StatusUnauthorized, 10000)
-	b.expect(t, r, b.account, b.accounts.IssueTicket(other), http.StatusForbidden, 9109)
-	b.expect(t, r, strings.Repeat("0", 32), good, http.StatusForbidden, 9109)
+	b.expect(t, r, b.account, b.token, http.StatusUnauthorized, 9109) // the operator's token is no ticket
+	b.expect(t, r, b.account, b.accounts.IssueTicket(old), http.StatusUnauthorized, 9109)
+	b.expect(t, r, b.account, b.accounts.IssueTicket(action), http.StatusUnauthorized, 9109)
+	b.expect(t, r, b.account, good[:len(good)-4]+"AAAA", http.StatusUnauthorized, 9109)
+	b.expect(t, r, b.account, b.accounts.IssueTicket(other), http.StatusForbidden, 10023)
+	b.expect(t, r, strings.Repeat("0", 32), good, http.StatusForbidden, 10023)
 }
 
 func (b *bench) expect(t *testing.T, r api.RouteInfo, account, bearer string, status, code int) {
