@@ -1,66 +1,76 @@
-// Package workerd runs one worker in one workerd process.
 package workerd
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"sync"
 	"time"
 
+	"github.com/selvage-dev/selvage/internal/supervise"
 	"github.com/selvage-dev/selvage/internal/upstream"
 )
 
-// Launcher starts workers.
-type Launcher struct {
-	// Binary is the path of the workerd executable.
-	Binary string
-	// Log gets what the platform has to say about processes; nil discards.
-	Log *slog.Logger
-	// StartTimeout bounds the time from the start of the process until every
-	// top-level statement of the script has run; 0 means DefaultStartTimeout.
-	StartTimeout time.Duration
-	// V8Flags are passed to V8 as they are, for instance
-	// "--max-old-space-size=128". They are for the platform's limits, never for
-	// anything a worker says.
-	V8Flags []string
+// Process is one running worker. Its methods are safe for concurrent use.
+type Process struct {
+	proc    *supervise.Process
+	pool    *upstream.Pool
+	dir     string
+	took    time.Duration
+	info    started
+	log     *slog.Logger
+	logs    *logReader
+	cleanup sync.Once
+	rmErr   error
 }
 
-// Process is one running worker.
-type Process struct{}
-
-// Start starts a worker.
-func (l *Launcher) Start(ctx context.Context, dir string, w *Worker, onLog func(LogLine)) (*Process, error) {
-	return nil, errors.New("workerd: not built yet")
-}
-
-// MaxCompatibilityDate returns the newest compatibility date the runtime knows.
-func (l *Launcher) MaxCompatibilityDate(ctx context.Context) (string, error) {
-	return "", errors.New("workerd: not built yet")
-}
-
-// Upstream returns the pool of connections to the worker.
-func (p *Process) Upstream() *upstream.Pool { return nil }
+// Upstream returns the connections to the worker. They fail once the process has
+// ended.
+func (p *Process) Upstream() *upstream.Pool { return p.pool }
 
 // Pid returns the process id.
-func (p *Process) Pid() int { return 0 }
+func (p *Process) Pid() int { return p.proc.Pid() }
 
-// Done is closed when the process has ended.
-func (p *Process) Done() <-chan struct{} { return nil }
+// Done is closed when the process has ended and everything it logged has been
+// delivered.
+func (p *Process) Done() <-chan struct{} { return p.proc.Done() }
 
-// Err says how the process ended.
-func (p *Process) Err() error { return nil }
+// Err returns nil while the process runs and when it ended with exit code 0, as
+// it does when asked to; otherwise a *supervise.ExitError.
+func (p *Process) Err() error { return p.proc.Err() }
 
-// Stop ends the process.
-func (p *Process) Stop(ctx context.Context) error { return nil }
+// Handlers returns the names of the handlers of the worker's default export, for
+// instance "fetch" and "scheduled". It is nil for a script in service-worker
+// syntax and for a module without a default export: these register theirs at run
+// time.
+func (p *Process) Handlers() []string { return p.info.Handlers }
 
-// Handlers returns the names of the handlers of the default export.
-func (p *Process) Handlers() []string { return nil }
+// Exports returns the names of the main module's other exports, at most 500.
+func (p *Process) Exports() []string { return p.info.Exports }
 
-// Exports returns the names of the named exports.
-func (p *Process) Exports() []string { return nil }
+// StartupTime is how long it took from the start of the process until it
+// answered.
+func (p *Process) StartupTime() time.Duration { return p.took }
 
-// StartupTime is how long the start took.
-func (p *Process) StartupTime() time.Duration { return 0 }
+// Usage returns resident memory in bytes and processor time used; see
+// [supervise.Process.Usage].
+func (p *Process) Usage() (rssBytes int64, cpu time.Duration, err error) { return p.proc.Usage() }
 
-// Usage returns resident memory and processor time.
-func (p *Process) Usage() (rssBytes int64, cpu time.Duration, err error) { return 0, 0, nil }
+// Stop ends the process and removes its private folder. The runtime stops taking
+// connections at once, finishes the requests that it has, streamed answers
+// included, and exits; when the context ends before that, it is killed and the
+// context's error returned. Stop must also be called for a process that ended by
+// itself, as it frees the folder and the idle connections. It may be called more
+// than once.
+func (p *Process) Stop(ctx context.Context) error {
+	p.pool.Close()
+	err := p.proc.Stop(ctx)
+	p.cleanup.Do(func() {
+		if p.rmErr = os.RemoveAll(p.dir); p.rmErr != nil {
+			p.rmErr = fmt.Errorf("workerd: remove private folder: %w", p.rmErr)
+		}
+	})
+	return errors.Join(err, p.rmErr)
+}

@@ -1,0 +1,319 @@
+package workerd
+
+import (
+	"fmt"
+	"slices"
+
+	"capnproto.org/go/capnp/v3"
+)
+
+// Names of services in the config. Workers cannot name services, only bindings,
+// so these cannot clash with anything of theirs.
+const (
+	serviceUser   = "user"
+	serviceReady  = "ready"
+	serviceNone   = "internet" // replaces workerd's own, which could reach everything
+	servicePrefix = "door:"    // plus the file name of the socket
+)
+
+// Sockets in the config; workerd gets them as open descriptors.
+const (
+	socketUser  = "http"
+	socketReady = "ready"
+)
+
+// A plan is everything that goes into the config of one process.
+type plan struct {
+	worker  *Worker
+	v8Flags []string
+	// modules are the worker's, with our entry module first, unless the worker
+	// is a script in service-worker syntax.
+	modules    []Module
+	extensions []extensionModule
+}
+
+type extensionModule struct {
+	name     string
+	source   string
+	internal bool
+}
+
+// encodeConfig returns the binary config as a stream in two parts.
+func encodeConfig(p *plan) (header, segment []byte, err error) {
+	b := newBuilder(p.estimate())
+	root := b.root(wordBytes, configPtrs)
+	logging := b.child(root, configLogging, wordBytes, loggingPtrs)
+	b.flag(logging, loggingStructured)
+	if len(p.v8Flags) > 0 {
+		b.texts(root, configV8Flags, p.v8Flags)
+	}
+	p.encodeServices(b, root)
+	p.encodeSockets(b, root)
+	p.encodeExtensions(b, root)
+	return b.finish()
+}
+
+// estimate bounds the size of the message from above, so that the segment never
+// has to grow (and be copied). Overhead: a struct with its pointers, padding and
+// text terminators stays below 256 bytes.
+func (p *plan) estimate() int {
+	const each = 256
+	n := 16 * each
+	for _, m := range p.modules {
+		n += len(m.Name) + len(m.Body) + each
+	}
+	for _, m := range p.extensions {
+		n += len(m.name) + len(m.source) + each
+	}
+	for _, f := range slices.Concat(p.v8Flags, p.worker.CompatibilityFlags) {
+		n += len(f) + each
+	}
+	return n + estimateBindings(p.worker.Bindings)
+}
+
+func estimateBindings(bs []Binding) int {
+	const each = 1024 // with the external service that it may need
+	n := 0
+	for i := range bs {
+		n += each + 3*len(bs[i].Socket) + len(bs[i].Name) + len(bs[i].Text) + len(bs[i].Data)
+		if w := bs[i].Wrapped; w != nil {
+			n += len(w.Module) + len(w.Entrypoint) + estimateBindings(w.Inner)
+		}
+	}
+	return n
+}
+
+func (p *plan) encodeServices(b *builder, root capnp.Struct) {
+	doors := p.doors()
+	l := b.list(root, configServices, 3+len(doors), wordBytes, servicePtrs)
+	if b.err != nil {
+		return
+	}
+
+	user := l.Struct(0)
+	b.text(user, serviceName, serviceUser)
+	b.tag(user, serviceTag, serviceTagWorker)
+	p.encodeWorker(b, b.child(user, serviceValue, wordBytes, workerPtrs))
+
+	// What answers on the ready socket. It is no worker, which would cost 5 ms
+	// of every start and 2 MB: a folder that is asked for a file it has not.
+	ready := l.Struct(1)
+	b.text(ready, serviceName, serviceReady)
+	b.tag(ready, serviceTag, serviceTagDisk)
+	b.text(b.child(ready, serviceValue, wordBytes, diskPtrs), diskPath, ".")
+
+	none := l.Struct(2)
+	b.text(none, serviceName, serviceNone)
+	b.tag(none, serviceTag, serviceTagNetwork)
+	b.texts(b.child(none, serviceValue, 0, networkPtrs), networkAllow, []string{})
+
+	for i, socket := range doors {
+		s := l.Struct(3 + i)
+		b.text(s, serviceName, servicePrefix+socket)
+		b.tag(s, serviceTag, serviceTagExternal)
+		ext := b.child(s, serviceValue, wordBytes, externalPtrs)
+		b.text(ext, externalAddress, "unix:"+socket)
+		b.tag(ext, externalTag, externalTagHTTP)
+		encodeHTTPOptions(b, b.child(ext, externalHTTP, wordBytes, httpPtrs))
+	}
+}
+
+// doors returns the file names of the sockets that the worker may reach, each
+// once, in a stable order.
+func (p *plan) doors() []string {
+	var out []string
+	if p.worker.Egress {
+		out = append(out, EgressSocket)
+	}
+	if p.worker.Assets != "" {
+		out = append(out, AssetsSocket)
+	}
+	out = appendDoors(out, p.worker.Bindings)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func appendDoors(out []string, bs []Binding) []string {
+	for i := range bs {
+		switch bs[i].Kind {
+		case FetcherBinding:
+			out = append(out, bs[i].Socket)
+		case WrappedBinding:
+			out = appendDoors(out, bs[i].Wrapped.Inner)
+		case TextBinding, JSONBinding, DataBinding, WasmBinding:
+		}
+	}
+	return out
+}
+
+func encodeHTTPOptions(b *builder, s capnp.Struct) {
+	b.text(s, httpForwardedProto, HeaderProto)
+	b.text(s, httpCFBlob, HeaderCF)
+}
+
+func (p *plan) encodeWorker(b *builder, s capnp.Struct) {
+	w := p.worker
+	if w.ServiceWorker {
+		b.tag(s, workerTag, workerTagScript)
+		b.textBytes(s, workerCode, w.Modules[0].Body)
+	} else {
+		b.tag(s, workerTag, workerTagModules)
+		encodeModules(b, s, p.modules)
+	}
+	b.text(s, workerDate, w.CompatibilityDate)
+	b.texts(s, workerFlags, p.flags())
+	outbound := serviceNone
+	if w.Egress {
+		outbound = servicePrefix + EgressSocket
+	}
+	encodeDesignator(b, s, workerGlobalOutbound, outbound)
+	bindings := w.Bindings
+	if w.Assets != "" {
+		bindings = append(slices.Clone(bindings), Binding{Name: w.Assets, Kind: FetcherBinding, Socket: AssetsSocket})
+	}
+	encodeBindings(b, s, workerBindings, bindings)
+}
+
+// flags returns the worker's compatibility flags. A script in service-worker
+// syntax has no console output with the old module registry (workerd.capnp,
+// LoggingOptions.structuredLogging); as it cannot import anything, the new one
+// changes nothing else for it.
+func (p *plan) flags() []string {
+	const newRegistry, oldRegistry = "new_module_registry", "legacy_module_registry"
+	flags := p.worker.CompatibilityFlags
+	if p.worker.ServiceWorker && !slices.Contains(flags, newRegistry) && !slices.Contains(flags, oldRegistry) {
+		return append(slices.Clone(flags), newRegistry)
+	}
+	return flags
+}
+
+func encodeDesignator(b *builder, parent capnp.Struct, i uint16, service string) {
+	b.text(b.child(parent, i, wordBytes, designatorPtrs), designatorName, service)
+}
+
+func encodeModules(b *builder, worker capnp.Struct, modules []Module) {
+	l := b.list(worker, workerCode, len(modules), wordBytes, modulePtrs)
+	for i := range modules {
+		if b.err != nil {
+			return
+		}
+		s := l.Struct(i)
+		b.text(s, moduleName, modules[i].Name)
+		encodeModuleBody(b, s, &modules[i])
+	}
+}
+
+func encodeModuleBody(b *builder, s capnp.Struct, m *Module) {
+	switch m.Kind {
+	case ESModule:
+		b.tag(s, moduleTag, moduleTagES)
+		b.textBytes(s, moduleBody, m.Body)
+	case CommonJSModule:
+		b.tag(s, moduleTag, moduleTagCommonJS)
+		b.textBytes(s, moduleBody, m.Body)
+	case TextModule:
+		b.tag(s, moduleTag, moduleTagText)
+		b.textBytes(s, moduleBody, m.Body)
+	case JSONModule:
+		b.tag(s, moduleTag, moduleTagJSON)
+		b.textBytes(s, moduleBody, m.Body)
+	case DataModule:
+		b.tag(s, moduleTag, moduleTagData)
+		b.data(s, moduleBody, m.Body)
+	case WasmModule:
+		b.tag(s, moduleTag, moduleTagWasm)
+		b.data(s, moduleBody, m.Body)
+	case PythonModule: // validate refuses it
+		fallthrough
+	default:
+		b.keep(fmt.Errorf("module %q is of unknown kind %d", m.Name, m.Kind))
+	}
+}
+
+func encodeBindings(b *builder, parent capnp.Struct, ptr uint16, bs []Binding) {
+	l := b.list(parent, ptr, len(bs), wordBytes, bindingPtrs)
+	for i := range bs {
+		if b.err != nil {
+			return
+		}
+		s := l.Struct(i)
+		b.text(s, bindingName, bs[i].Name)
+		encodeBindingValue(b, s, &bs[i])
+	}
+}
+
+func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
+	switch v.Kind {
+	case TextBinding:
+		b.tag(s, bindingTag, bindingTagText)
+		b.text(s, bindingValue, v.Text)
+	case JSONBinding:
+		b.tag(s, bindingTag, bindingTagJSON)
+		b.text(s, bindingValue, v.Text)
+	case DataBinding:
+		b.tag(s, bindingTag, bindingTagData)
+		b.data(s, bindingValue, v.Data)
+	case WasmBinding:
+		b.tag(s, bindingTag, bindingTagWasm)
+		b.data(s, bindingValue, v.Data)
+	case FetcherBinding:
+		if v.TagRay {
+			plain := *v
+			plain.Name, plain.TagRay = "fetcher", false
+			encodeWrapped(b, s, &Wrapped{Module: moduleTagged, Inner: []Binding{plain}})
+			return
+		}
+		b.tag(s, bindingTag, bindingTagService)
+		encodeDesignator(b, s, bindingValue, servicePrefix+v.Socket)
+	case WrappedBinding:
+		encodeWrapped(b, s, v.Wrapped)
+	default:
+		b.keep(fmt.Errorf("binding %q is of unknown kind %d", v.Name, v.Kind))
+	}
+}
+
+func encodeWrapped(b *builder, s capnp.Struct, w *Wrapped) {
+	b.tag(s, bindingTag, bindingTagWrapped)
+	ws := b.child(s, bindingValue, 0, wrappedPtrs)
+	b.text(ws, wrappedModule, w.Module)
+	if w.Entrypoint != "" {
+		b.text(ws, wrappedEntrypoint, w.Entrypoint)
+	}
+	encodeBindings(b, ws, wrappedInner, w.Inner)
+}
+
+func (p *plan) encodeSockets(b *builder, root capnp.Struct) {
+	l := b.list(root, configSockets, 2, socketBytes, socketPtrs)
+	for i, pair := range [][2]string{{socketUser, serviceUser}, {socketReady, serviceReady}} {
+		if b.err != nil {
+			return
+		}
+		s := l.Struct(i)
+		b.text(s, socketName, pair[0])
+		b.tag(s, socketTag, socketTagHTTP)
+		opts := b.child(s, socketHTTP, wordBytes, httpPtrs)
+		if pair[0] == socketUser {
+			encodeHTTPOptions(b, opts)
+		}
+		encodeDesignator(b, s, socketService, pair[1])
+	}
+}
+
+func (p *plan) encodeExtensions(b *builder, root capnp.Struct) {
+	l := b.list(root, configExtensions, 1, 0, extensionPtrs)
+	if b.err != nil {
+		return
+	}
+	ml := b.list(l.Struct(0), extensionModules, len(p.extensions), wordBytes, extModulePtrs)
+	for i, m := range p.extensions {
+		if b.err != nil {
+			return
+		}
+		s := ml.Struct(i)
+		b.text(s, extModuleName, m.name)
+		if m.internal {
+			b.flag(s, extModuleInternal)
+		}
+		b.text(s, extModuleSource, m.source)
+	}
+}

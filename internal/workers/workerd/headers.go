@@ -1,0 +1,30 @@
+package workerd
+
+// Header fields between the platform and the runtime. A visitor's request must
+// not bring any of them but HeaderRay, which the edge sets in any case.
+const (
+	// HeaderRay carries the id of a request; the worker sees it, as on the
+	// platform it was written for.
+	HeaderRay = "cf-ray"
+	// HeaderCF carries request.cf as JSON. The runtime takes it out of incoming
+	// requests and puts it into outgoing ones when fetch was given a cf object.
+	HeaderCF = "selvage-cf"
+	// HeaderProto carries the scheme, "http" or "https", of the request's URL.
+	// The runtime takes it out of incoming requests and puts it into outgoing
+	// ones.
+	HeaderProto = "selvage-proto"
+	// HeaderBindingRay carries the ray of the request during which a binding
+	// was called; see Binding.TagRay.
+	HeaderBindingRay = "selvage-ray"
+)
+
+// Files in a worker's private folder.
+const (
+	// EgressSocket is where outbound fetch and connect go.
+	EgressSocket = "egress.sock"
+	// AssetsSocket is where the assets binding goes.
+	AssetsSocket = "assets.sock"
+
+	httpSocket  = "http.sock"
+	readySocket = "ready.sock"
+)

@@ -1,0 +1,87 @@
+// A module of the extension, imported by the entry module before any code of the
+// worker runs: so what is taken from the global scope here is the runtime's own.
+import { current } from "selvage-internal:als";
+
+const { apply } = Reflect;
+const { then } = Promise.prototype;
+const { slice } = String.prototype;
+const { get } = Headers.prototype;
+const { stringify } = JSON;
+const emit = console.log;
+
+// Lines that only the platform may write begin with this. It is different in
+// every process, so a worker that prints such lines is not believed.
+const MARK = "\x01!@@NONCE@@\x01";
+
+// Puts the ray before what the worker prints: as part of a leading string, so
+// that format specifiers in it still work, or as an argument of its own.
+for (const name of ["debug", "error", "info", "log", "warn"]) {
+  const original = console[name];
+  const { [name]: patched } = {
+    [name](...args) {
+      const ray = current.getStore();
+      if (ray !== undefined) {
+        if (typeof args[0] === "string") args[0] = "\x01" + ray + "\x01" + args[0];
+        else args = ["\x01" + ray + "\x02", ...args];
+      }
+      return apply(original, console, args);
+    },
+  };
+  console[name] = patched;
+}
+
+const cut = (value, max) => {
+  let text;
+  try {
+    text = "" + value;
+  } catch {
+    text = "(an object that cannot be printed)";
+  }
+  return text.length > max ? apply(slice, text, [0, max]) + "…" : text;
+};
+
+// Reports an exception that the worker did not catch. Nothing in it may throw,
+// whatever the worker threw.
+function report(ray, error) {
+  let name = "Error", message = "", stack = "", plain = false;
+  try {
+    if (error instanceof Error) {
+      name = cut(error.name, 200);
+      message = cut(error.message, 8000);
+      stack = typeof error.stack === "string" ? cut(error.stack, 16000) : "";
+    } else {
+      plain = true;
+      message = cut(error, 8000);
+    }
+  } catch {
+    plain = true;
+  }
+  try {
+    apply(emit, console, [MARK + stringify({ type: "exception", ray, name, message, stack, plain })]);
+  } catch {
+    // The exception itself still goes to the runtime, which logs it.
+  }
+}
+
+// Says once what the worker's main module offers.
+export function started(info) {
+  apply(emit, console, [MARK + stringify({ type: "started", ...info })]);
+}
+
+// Runs one handler of the worker.
+export function handle(name, fn, self, args) {
+  let ray;
+  if (name === "fetch") ray = apply(get, args[0].headers, ["@@RAY@@"]) ?? undefined;
+  const fail = (error) => {
+    report(ray, error);
+    throw error;
+  };
+  let result;
+  try {
+    result = current.run(ray, apply, fn, self, args);
+  } catch (error) {
+    fail(error);
+  }
+  if (result instanceof Promise) return apply(then, result, [undefined, fail]);
+  return result;
+}

@@ -1,0 +1,291 @@
+package workerd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/supervise"
+	"github.com/selvage-dev/selvage/internal/upstream"
+)
+
+const (
+	// DefaultStartTimeout is how long the top level of a script may run.
+	DefaultStartTimeout = 10 * time.Second
+
+	// maxSocketPath is what fits into sockaddr_un with its final zero on every
+	// system (104 bytes on the BSDs, 108 on Linux).
+	maxSocketPath = 103
+
+	// exitGrace is how long a process that no longer answers may take to exit by
+	// itself, so that its last words are read.
+	exitGrace = 2 * time.Second
+)
+
+// textStartTimeout is the wording that wrangler recognises and explains.
+const textStartTimeout = "Script startup exceeded CPU time limit."
+
+// Launcher starts workers. Its methods are safe for concurrent use; the fields
+// must not change once one was called.
+type Launcher struct {
+	// Binary is the path of the workerd executable.
+	Binary string
+	// Log gets what the platform has to say about processes; nil discards.
+	Log *slog.Logger
+	// StartTimeout bounds the time from the start of the process until every
+	// top-level statement of the script has run; 0 means DefaultStartTimeout.
+	StartTimeout time.Duration
+	// V8Flags are passed to V8 as they are, for instance
+	// "--max-old-space-size=128". They are for the platform's limits, never for
+	// anything a worker says.
+	V8Flags []string
+
+	mu      sync.Mutex
+	maxDate string
+}
+
+// Start starts a worker and returns when its top level has run and the process
+// answers.
+//
+// The folder dir holds the unix sockets that the worker may reach and must be
+// short (the path of a socket has at most 103 bytes). Once Start succeeded it
+// belongs to the process, and [Process.Stop] removes it. When Start fails the
+// folder is left to the caller, without what Start put there.
+//
+// A *[StartError] means that the script is at fault. The context bounds the
+// start only. The function onLog gets what the worker and the runtime print; it is
+// called by one goroutine at a time, and while it blocks the worker may block.
+func (l *Launcher) Start(ctx context.Context, dir string, w *Worker, onLog func(LogLine)) (*Process, error) {
+	if err := validate(w); err != nil {
+		return nil, err
+	}
+	dir, err := prepareDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	plain := !w.ServiceWorker && surelyNoDefault(&w.Modules[0])
+	p, err := l.launch(ctx, dir, w, onLog, plain)
+	if mismatch := (*exportMismatchError)(nil); errors.As(err, &mismatch) {
+		// Whether the main module has a default export is only known once it
+		// was linked, and ours must have one exactly if it does.
+		p, err = l.launch(ctx, dir, w, onLog, !mismatch.hasDefault)
+	}
+	return p, err
+}
+
+// exportMismatchError says that the entry module has a default export and the
+// worker's main module has not, or the other way round.
+type exportMismatchError struct{ hasDefault bool }
+
+func (e *exportMismatchError) Error() string {
+	return fmt.Sprintf("workerd: main module has default export: %t, unlike the entry module", e.hasDefault)
+}
+
+func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func(LogLine), plain bool) (_ *Process, err error) {
+	sec := newSecrets()
+	pl, entry, err := newPlan(w, l.V8Flags, sec, plain)
+	if err != nil {
+		return nil, err
+	}
+	header, segment, err := encodeConfig(pl)
+	if err != nil {
+		return nil, err
+	}
+	socks, err := listen(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		socks.closeFiles()
+		if err != nil {
+			socks.remove()
+		}
+	}()
+
+	limit := l.StartTimeout
+	if limit == 0 {
+		limit = DefaultStartTimeout
+	}
+	startCtx, cancel := context.WithTimeoutCause(ctx, limit, errStartTimeout)
+	defer cancel()
+
+	logs := newLogReader(sec.nonce, entry, onLog)
+	begin := time.Now()
+	proc, err := supervise.Start(startCtx, l.spec(dir, socks, io.MultiReader(bytes.NewReader(header), bytes.NewReader(segment)), logs))
+	if err != nil {
+		return nil, fmt.Errorf("workerd: start %s: %w", w.Script, err)
+	}
+	socks.closeFiles()
+
+	if err := await(startCtx, proc, logs, socks.ready, !w.ServiceWorker); err != nil {
+		return nil, explain(startCtx, proc, logs, limit, plain, err)
+	}
+	info, known := logs.startInfo()
+	if known && info.Default == plain {
+		proc.Kill()
+		return nil, &exportMismatchError{hasDefault: info.Default}
+	}
+	logs.ready()
+	return &Process{
+		proc: proc,
+		pool: upstream.New(socks.http),
+		dir:  dir,
+		took: time.Since(begin),
+		info: info,
+		logs: logs,
+		log:  l.Log,
+	}, nil
+}
+
+func (l *Launcher) spec(dir string, socks *sockets, config io.Reader, logs *logReader) supervise.Spec {
+	binary := l.Binary
+	if abs, err := filepath.Abs(binary); err == nil {
+		binary = abs // the working directory of the process is another one
+	}
+	return supervise.Spec{
+		Path: binary,
+		Args: []string{
+			"serve", "--binary", "-",
+			"--socket-fd", socketUser + "=3", // the first of ExtraFiles
+			"--socket-fd", socketReady + "=4",
+		},
+		Env:        []string{"TZ=UTC"},
+		Dir:        dir,
+		Stdin:      config,
+		ExtraFiles: socks.files,
+		Stdout:     logs.line,
+		Stderr:     logs.line,
+	}
+}
+
+// errStartTimeout is the cause of a context that ended for lack of time.
+var errStartTimeout = errors.New("start timed out") //nolint:gochecknoglobals // a sentinel error
+
+// await returns nil when the process answers on its ready socket and, with info,
+// the entry module has reported.
+func await(ctx context.Context, proc *supervise.Process, logs *logReader, ready string, info bool) error {
+	// The socket already listens, so this connects at once; the answer comes
+	// when every service of the config has started.
+	if err := ask(ctx, ready); err != nil {
+		return err
+	}
+	if !info {
+		return nil
+	}
+	// It was written before the answer, but comes through another descriptor.
+	select {
+	case <-logs.started:
+		return nil
+	case <-proc.Done():
+		return errors.New("process ended")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// ask sends one request to the ready socket and waits for the beginning of the
+// answer.
+func ask(ctx context.Context, socket string) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := io.WriteString(conn, "GET /ready HTTP/1.1\r\nHost: ready\r\nConnection: close\r\n\r\n"); err != nil {
+		return err
+	}
+	var b [9]byte
+	if _, err := io.ReadFull(conn, b[:]); err != nil {
+		return err
+	}
+	if string(b[:]) != "HTTP/1.1 " {
+		return fmt.Errorf("unexpected answer %q", b)
+	}
+	return nil
+}
+
+// explain ends a process that failed to start and says whose fault it is.
+func explain(ctx context.Context, proc *supervise.Process, logs *logReader, limit time.Duration, plain bool, cause error) error {
+	if ctx.Err() == nil {
+		// The connection broke: the process is about to exit. Its last words
+		// are needed.
+		select {
+		case <-proc.Done():
+		case <-time.After(exitGrace):
+		case <-ctx.Done():
+		}
+	}
+	timedOut := errors.Is(context.Cause(ctx), errStartTimeout)
+	_, cpu, usageErr := proc.Usage()
+	proc.Kill()
+	if info, known := logs.startInfo(); known && !plain && !info.Default && !timedOut {
+		// Ours had a default export and the worker's has none.
+		return &exportMismatchError{hasDefault: false}
+	}
+	fault, tail := logs.startFailure()
+	switch {
+	case fault != nil:
+		return fault
+	case timedOut && (usageErr != nil || cpu >= limit/8):
+		return startError("%s", textStartTimeout)
+	case timedOut:
+		// It hardly ran: not the script is slow, the machine is.
+		return fmt.Errorf("workerd: the process was not ready after %s, of which it ran %s: the machine is overloaded", limit, cpu)
+	case ctx.Err() != nil:
+		return fmt.Errorf("workerd: start was given up: %w", context.Cause(ctx))
+	}
+	if err := proc.Err(); err != nil {
+		cause = err
+	}
+	if tail != "" {
+		return fmt.Errorf("workerd: the process failed to start: %w; it said: %s", cause, tail)
+	}
+	return fmt.Errorf("workerd: the process failed to start: %w", cause)
+}
+
+// MaxCompatibilityDate returns the newest compatibility date that this workerd
+// knows, as "2006-01-02". It asks the binary, once.
+func (l *Launcher) MaxCompatibilityDate(ctx context.Context) (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.maxDate != "" {
+		return l.maxDate, nil
+	}
+	dir, err := os.MkdirTemp("", "selvage-date-")
+	if err != nil {
+		return "", fmt.Errorf("workerd: ask for the newest compatibility date: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	// The runtime names the date when it refuses a later one; no option does.
+	p, err := l.Start(ctx, dir, &Worker{
+		Script:            "date",
+		Modules:           []Module{{Name: "index.js", Kind: ESModule, Body: []byte("export default {}")}},
+		CompatibilityDate: "9999-12-31",
+	}, nil)
+	if err == nil {
+		_ = p.Stop(ctx)
+		return "", errors.New("workerd: the runtime accepts every compatibility date")
+	}
+	var fault *StartError
+	if !errors.As(err, &fault) {
+		return "", fmt.Errorf("workerd: ask for the newest compatibility date: %w", err)
+	}
+	m := regexp.MustCompile(`supported by this server binary is "(\d{4}-\d{2}-\d{2})"`).FindStringSubmatch(fault.Text)
+	if m == nil {
+		return "", fmt.Errorf("workerd: no date in the runtime's answer: %w", err)
+	}
+	l.maxDate = m[1]
+	return l.maxDate, nil
+}

@@ -1,0 +1,358 @@
+package workerd
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/selvage-dev/selvage/internal/supervise"
+)
+
+const (
+	rayLen = 16
+	// maxPending bounds the exceptions whose second mention, by the runtime, is
+	// still awaited; maxPendingAge is how long that can take.
+	maxPending    = 64
+	maxPendingAge = 5 * time.Second
+	// maxStartErrors bounds what is kept of the runtime's words about a failed
+	// start, in bytes.
+	maxStartErrors = 64 << 10
+)
+
+// started is what the entry module says when the worker's top level has run.
+type started struct {
+	Default  bool     `json:"default"`
+	Handlers []string `json:"handlers"`
+	Exports  []string `json:"exports"`
+}
+
+// logReader turns the output of one process into log lines. The output streams
+// are read by two goroutines; onLog is called by one at a time.
+type logReader struct {
+	onLog func(LogLine)
+	now   func() time.Time
+	mark  []byte // begins the lines that only our modules write
+	entry string // name of our entry module; frames of it are taken out
+
+	mu       sync.Mutex
+	pending  []pendingException
+	starting bool
+	failure  []string // what the runtime said about the worker while starting
+	size     int
+	tail     string // the last line that is no structured one
+	started  chan struct{}
+	info     started
+	known    bool // info was received
+}
+
+// A pendingException was reported by our modules; the runtime will log it too.
+type pendingException struct {
+	text string // how the runtime's line ends; empty: anything
+	at   time.Time
+}
+
+func newLogReader(nonce, entry string, onLog func(LogLine)) *logReader {
+	if onLog == nil {
+		onLog = func(LogLine) {}
+	}
+	return &logReader{
+		onLog:    onLog,
+		now:      time.Now,
+		mark:     []byte("\x01!" + nonce + "\x01"),
+		entry:    entry,
+		starting: true,
+		started:  make(chan struct{}),
+	}
+}
+
+// rawLine is a line of workerd's structured log. Console output has a number as
+// timestamp (milliseconds; 0 outside of a request) and no source.
+type rawLine struct {
+	Timestamp json.RawMessage `json:"timestamp"`
+	Level     string          `json:"level"`
+	Source    string          `json:"source"`
+	Message   string          `json:"message"`
+}
+
+func (r *logReader) line(b []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	raw, ok := parseLine(b)
+	if !ok {
+		r.plain(b)
+		return
+	}
+	line := LogLine{Time: r.timestamp(raw.Timestamp), Level: level(raw.Level)}
+	if raw.Source != "" {
+		r.runtime(line, raw.Message)
+		return
+	}
+	line.Kind = Console
+	if rest, ok := strings.CutPrefix(raw.Message, string(r.mark)); ok {
+		r.marked(line, rest)
+		return
+	}
+	line.Ray, line.Message = cutRay(raw.Message)
+	line.Message = r.cutFrames(line.Message)
+	r.onLog(line)
+}
+
+// plain takes a line that is not structured: what the C library, V8 or a panic
+// prints.
+func (r *logReader) plain(b []byte) {
+	text := strings.TrimSpace(strings.ToValidUTF8(string(b), "\uFFFD"))
+	if text == "" {
+		return
+	}
+	r.tail = text
+	r.onLog(LogLine{Time: r.now(), Level: "error", Kind: Runtime, Message: text})
+}
+
+// runtime takes what workerd itself says.
+func (r *logReader) runtime(line LogLine, message string) {
+	line.Kind = Runtime
+	// Native frames: addresses in a file of the platform, of use to nobody.
+	message, _, _ = strings.Cut(message, "\nstack: ")
+	if text, ok := strings.CutPrefix(message, "service "+serviceUser+": "); ok {
+		message = text
+		if r.starting && line.Level == "error" {
+			if r.size += len(text); r.size <= maxStartErrors {
+				r.failure = append(r.failure, r.cutFrames(text))
+			}
+			return
+		}
+	}
+	if r.alreadyReported(message) {
+		return
+	}
+	if r.starting && line.Level == "error" {
+		r.tail = message
+	}
+	line.Message = r.cutFrames(message)
+	r.onLog(line)
+}
+
+// alreadyReported drops the runtime's "Uncaught exception: file.c++:1: failed:
+// remote.jsg.TypeError: message" about an exception that our modules reported
+// with its stack and ray.
+func (r *logReader) alreadyReported(message string) bool {
+	if len(r.pending) == 0 || !strings.HasPrefix(message, "Uncaught exception: ") {
+		return false
+	}
+	limit := r.now().Add(-maxPendingAge)
+	for i, p := range r.pending {
+		if p.at.After(limit) && strings.HasSuffix(message, p.text) {
+			r.pending = append(r.pending[:i], r.pending[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// marked takes a line that our modules wrote.
+func (r *logReader) marked(line LogLine, text string) {
+	var m struct {
+		Type    string `json:"type"`
+		Ray     string `json:"ray"`
+		Name    string `json:"name"`
+		Message string `json:"message"`
+		Stack   string `json:"stack"`
+		Plain   bool   `json:"plain"`
+		started
+	}
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		return // cut by the bound on lines; the runtime's own line remains
+	}
+	switch m.Type {
+	case "started":
+		if !r.known {
+			r.info, r.known = m.started, true
+			close(r.started)
+		}
+	case "exception":
+		if len(r.pending) == maxPending {
+			r.pending = r.pending[1:]
+		}
+		p := pendingException{text: m.Message, at: r.now()}
+		if m.Plain {
+			p.text = ""
+		}
+		r.pending = append(r.pending, p)
+		line.Kind, line.Level = Exception, "error"
+		line.Ray = validRay(m.Ray)
+		line.Message = exceptionText(m.Name, m.Message)
+		line.Stack = r.cutFrames(stackFrames(m.Stack))
+		r.onLog(line)
+	}
+}
+
+// info returns what the entry module said, if it did.
+func (r *logReader) startInfo() (started, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.info, r.known
+}
+
+// ready ends the phase in which errors of the runtime mean a failed start.
+func (r *logReader) ready() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.starting = false
+}
+
+// startFailure returns the worker's fault, if the runtime named one, and the last
+// thing that was said otherwise.
+func (r *logReader) startFailure() (fault *StartError, tail string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.failure) == 0 {
+		return nil, r.tail
+	}
+	return newStartError(strings.Join(r.failure, "\n")), r.tail
+}
+
+func (r *logReader) timestamp(raw json.RawMessage) time.Time {
+	ms := int64(0)
+	for _, c := range bytes.Trim(raw, `"`) {
+		if c < '0' || c > '9' || ms > 1<<52 {
+			return r.now()
+		}
+		ms = ms*10 + int64(c-'0')
+	}
+	if ms == 0 {
+		return r.now()
+	}
+	return time.UnixMilli(ms)
+}
+
+// cutFrames takes the frames of our entry module out of a stack, wherever one is
+// printed.
+func (r *logReader) cutFrames(text string) string {
+	if r.entry == "" || !strings.Contains(text, r.entry) {
+		return text
+	}
+	lines := strings.Split(text, "\n")
+	kept := lines[:0]
+	for _, l := range lines {
+		if !r.ourFrame(l) {
+			kept = append(kept, l)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// ourFrame knows "    at fetch (selvage-entry.js:1:2)", "    at selvage-entry.js:1:2"
+// and "  at selvage-entry.js:1:2 in name".
+func (r *logReader) ourFrame(l string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimLeft(l, " "), "at ")
+	if !ok {
+		return false
+	}
+	if i := strings.LastIndexByte(rest, '('); i >= 0 {
+		rest = rest[i+1:]
+	}
+	rest = strings.TrimPrefix(rest, "async ")
+	rest = strings.TrimPrefix(rest, "file:///bundle/")
+	rest, ok = strings.CutPrefix(rest, r.entry)
+	return ok && strings.HasPrefix(rest, ":")
+}
+
+// parseLine reads one structured line. A line that was cut for its length is
+// closed where its message ends.
+func parseLine(b []byte) (raw rawLine, ok bool) {
+	if len(b) == 0 || b[0] != '{' {
+		return raw, false
+	}
+	if json.Unmarshal(b, &raw) == nil {
+		return raw, raw.Level != ""
+	}
+	cut, found := bytes.CutSuffix(b, []byte(supervise.CutMark))
+	if !found {
+		return raw, false
+	}
+	// The cut may lie within a character or an escape, at most two \uXXXX long.
+	for range 13 {
+		if len(cut) == 0 {
+			break
+		}
+		if utf8.Valid(cut) {
+			whole := append(bytes.Clone(cut), supervise.CutMark+`"}`...)
+			raw = rawLine{}
+			if json.Unmarshal(whole, &raw) == nil && raw.Level != "" {
+				return raw, true
+			}
+		}
+		cut = cut[:len(cut)-1]
+	}
+	return raw, false
+}
+
+// cutRay takes off what our console patch put before a message.
+func cutRay(message string) (ray, rest string) {
+	if len(message) < rayLen+2 || message[0] != 1 {
+		return "", message
+	}
+	i := strings.IndexAny(message[1:min(len(message), 80)], "\x01\x02") + 1
+	if i == 0 {
+		return "", message
+	}
+	if ray = validRay(message[1:i]); ray == "" {
+		return "", message
+	}
+	rest = message[i+1:]
+	if message[i] == 2 {
+		rest = strings.TrimPrefix(rest, " ") // the marker was an argument of its own
+	}
+	return ray, rest
+}
+
+// validRay returns the sixteen hexadecimal digits of a ray, without the name of a
+// place that may follow, or nothing.
+func validRay(s string) string {
+	if len(s) < rayLen || (len(s) > rayLen && s[rayLen] != '-') {
+		return ""
+	}
+	for _, c := range []byte(s[:rayLen]) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return ""
+		}
+	}
+	return s[:rayLen]
+}
+
+func level(s string) string {
+	switch s {
+	case "debug", "info", "log", "warn", "error":
+		return s
+	case "warning":
+		return "warn"
+	case "fatal":
+		return "error"
+	}
+	return "log"
+}
+
+func exceptionText(name, message string) string {
+	switch {
+	case message == "":
+		return name
+	case name == "":
+		return message
+	}
+	return name + ": " + message
+}
+
+// stackFrames returns the frames of an error's stack, without the message that
+// V8 puts before them.
+func stackFrames(stack string) string {
+	if strings.HasPrefix(stack, "    at ") {
+		return stack
+	}
+	if _, frames, ok := strings.Cut(stack, "\n    at "); ok {
+		return "    at " + frames
+	}
+	return ""
+}
