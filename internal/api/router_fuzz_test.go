@@ -41,4 +41,3 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
-
