@@ -12,8 +12,8 @@ import (
 
 // Set by the linker (Makefile).
 var (
-	version = "unknown" //nolint:gochecknoglobals // the linker can set nothing else
-	commit  = "unknown" //nolint:gochecknoglobals // as above
+	version = "unknown"
+	commit  = "unknown" //nolint:gochecknoglobals // the linker can set nothing else
 )
 
 func main() {

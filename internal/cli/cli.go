@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ type Process struct {
 // drains and a follower stops; both exit with 0.
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // commands get ctx from ExecuteContext
 	root.SetArgs(p.Args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
@@ -51,8 +52,7 @@ func Run(ctx context.Context, p Process) int {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(p.Stderr, "selvage: "+strings.TrimRight(line, "\n")) //nolint:errcheck // nowhere else to tell
 	}
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if usage, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintf(p.Stderr, "selvage: see \"%s --help\"\n", usage.command) //nolint:errcheck // as above
 		return exitUsage
 	}
@@ -77,6 +77,7 @@ type app struct {
 
 	configFile string
 	data       string
+	json       bool // --json, of the commands that have it
 }
 
 func (a *app) root() *cobra.Command {
@@ -146,8 +147,8 @@ func usage(cmd *cobra.Command, err error) error {
 }
 
 func (a *app) getenv(name string) string {
-	for i := len(a.Environ) - 1; i >= 0; i-- {
-		if value, ok := strings.CutPrefix(a.Environ[i], name+"="); ok {
+	for _, pair := range slices.Backward(a.Environ) {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
 			return value
 		}
 	}

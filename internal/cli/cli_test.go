@@ -454,8 +454,7 @@ func TestTokens(t *testing.T) {
 		t.Fatalf("create: %+v", made)
 	}
 	var list []struct {
-		ID, Name string
-		Scopes   []string
+		ID string `json:"id"`
 	}
 	if err := json.Unmarshal([]byte(in("", "token", "list", "--json").stdout), &list); err != nil || len(list) != 2 {
 		t.Fatalf("list: %v, %v", list, err)
@@ -498,8 +497,8 @@ func TestLogsFindARequest(t *testing.T) {
 	}
 	r := run(t, "logs", ray, "--json", "--data", p.data)
 	var e struct {
-		Kind, Path string
-		Status     int
+		Kind   string `json:"kind"`
+		Status int    `json:"status"`
 	}
 	if err := json.Unmarshal([]byte(r.stdout), &e); err != nil || e.Kind != "access" || e.Status != 404 {
 		t.Errorf("logs %s: %+v, %v", ray, r, err)
@@ -519,8 +518,10 @@ func TestStatusVersionConfig(t *testing.T) {
 		t.Errorf("status: %+v", r)
 	}
 	var s struct {
-		Running  bool
-		Platform struct{ PID int }
+		Running  bool `json:"running"`
+		Platform struct {
+			PID int `json:"pid"`
+		} `json:"platform"`
 	}
 	if err := json.Unmarshal([]byte(run(t, "status", "--json", "--data", p.data).stdout), &s); err != nil || !s.Running || s.Platform.PID != os.Getpid() {
 		t.Errorf("status --json: %+v, %v", s, err)
@@ -530,7 +531,11 @@ func TestStatusVersionConfig(t *testing.T) {
 		t.Errorf("version: %v, %v", v, err)
 	}
 	r := runWith(t, []string{"SELVAGE_DOMAIN=x.example"}, "", "config", "--json", "--data", p.data)
-	var options []struct{ Key, Value, Origin string }
+	var options []struct {
+		Key    string `json:"key"`
+		Value  string `json:"value"`
+		Origin string `json:"origin"`
+	}
 	if err := json.Unmarshal([]byte(r.stdout), &options); err != nil {
 		t.Fatal(err)
 	}

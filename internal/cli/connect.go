@@ -68,7 +68,7 @@ func apiBase(info server.Info) string { return info.APIURL + "/client/v4" }
 
 // pinned is an HTTP client that talks to the holder of one certificate only: on
 // this machine the API is reached by its address, which the certificate need
-// not name. platform.json, which says the hash, is the operator's alone.
+// not name. The hash comes from platform.json, which is the operator's alone.
 func pinned(sha string) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{
@@ -89,7 +89,7 @@ func pinned(sha string) *http.Client {
 func operatorToken(dataDir string) (string, error) {
 	path := filepath.Join(dataDir, "operator-token")
 	roll := "selvage token roll operator --data " + quotePOSIX(dataDir)
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // in the data directory
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("the operator's token %s is gone; make a new one with: %s", path, roll)

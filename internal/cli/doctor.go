@@ -34,7 +34,6 @@ type checkResult struct {
 }
 
 func (a *app) doctor() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what the platform needs of this machine",
@@ -51,11 +50,11 @@ domain and the clock. Changes nothing that stays. Exits with 1 when a check fail
 			failed := false
 			for _, r := range results {
 				failed = failed || r.Verdict == checkFail
-				if !asJSON {
+				if !a.json {
 					a.printf("%-4s  %-14s %s\n", r.Verdict, r.Check, printable(r.Text))
 				}
 			}
-			if asJSON {
+			if a.json {
 				if err := a.printJSON(results); err != nil {
 					return err
 				}
@@ -66,7 +65,7 @@ domain and the clock. Changes nothing that stays. Exits with 1 when a check fail
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
 	return cmd
 }
 

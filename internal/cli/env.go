@@ -8,7 +8,7 @@ import (
 )
 
 func (a *app) env() *cobra.Command {
-	var asJSON, fish bool
+	var fish bool
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "Print the variables that point wrangler at the platform",
@@ -19,7 +19,7 @@ token and the account. The output holds the token: do not log it.`,
   selvage env --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if asJSON && fish {
+			if a.json && fish {
 				return usage(cmd, fmt.Errorf("--json and --fish exclude each other"))
 			}
 			info, c, err := a.running()
@@ -37,7 +37,7 @@ token and the account. The output holds the token: do not log it.`,
 				{"WRANGLER_SEND_METRICS", "false"},
 				{"CLOUDFLARE_CF_FETCH_ENABLED", "false"},
 			}
-			if asJSON {
+			if a.json {
 				object := make(map[string]string, len(vars))
 				for _, v := range vars {
 					object[v.name] = v.value
@@ -54,7 +54,7 @@ token and the account. The output holds the token: do not log it.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print a JSON object")
 	cmd.Flags().BoolVar(&fish, "fish", false, "print for the fish shell")
 	return cmd
 }

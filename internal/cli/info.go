@@ -15,7 +15,6 @@ import (
 )
 
 func (a *app) whoami() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "whoami",
 		Short:   "Show the account and the token in use",
@@ -42,7 +41,7 @@ func (a *app) whoami() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
+				if a.json {
 					return a.printJSON(map[string]any{"email": user.Email, "account_id": list[0].ID, "account": list[0].Name, "subdomain": sub, "token": status})
 				}
 				a.printf("%s, account %q (%s)\nsubdomain %s, token %s (%s)\n", user.Email, list[0].Name, list[0].ID, sub, status.ID, status.Status)
@@ -50,12 +49,11 @@ func (a *app) whoami() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
 	return cmd
 }
 
 func (a *app) version() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this binary and of its workerd",
@@ -82,7 +80,7 @@ func (a *app) version() *cobra.Command {
 			} else {
 				v.Workerd, v.WorkerdOrigin, v.WorkerdPath = p.Version, p.Origin, p.Path
 			}
-			if asJSON {
+			if a.json {
 				return a.printJSON(v)
 			}
 			a.printf("selvage %s (commit %s, %s, %s)\n", v.Version, v.Commit, v.Go, v.Platform)
@@ -94,12 +92,12 @@ func (a *app) version() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
 	return cmd
 }
 
 func (a *app) config() *cobra.Command {
-	var asJSON, example bool
+	var example bool
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Print the effective configuration and where it comes from",
@@ -128,7 +126,7 @@ func (a *app) config() *cobra.Command {
 			for _, o := range config.Options() {
 				entries = append(entries, entry{o.Key, o.Get(&c.Config), c.Origins[o.Key], o.Env(), "--" + o.Flag(), o.Reload})
 			}
-			if asJSON {
+			if a.json {
 				return a.printJSON(entries)
 			}
 			w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
@@ -139,7 +137,7 @@ func (a *app) config() *cobra.Command {
 			return w.Flush()
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&example, "example", false, "print a commented file with every option at its default")
 	return cmd
 }

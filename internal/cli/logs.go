@@ -18,7 +18,7 @@ import (
 const followFirst = 10
 
 type logsFlags struct {
-	follow, json               bool
+	follow                     bool
 	worker, level, since, kind string
 	limit                      int
 }
@@ -45,7 +45,7 @@ CF-Ray of an answer, shows all that belongs to that request.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on as events come")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object a line")
+	flags.BoolVar(&a.json, "json", false, "print one JSON object a line")
 	flags.StringVar(&f.worker, "worker", "", "only this worker's")
 	flags.StringVar(&f.level, "level", "", "only this level and those more severe: debug, info, warn, error")
 	flags.StringVar(&f.since, "since", "", "only since a time (2006-01-02T15:04:05Z) or for a duration (90m)")
@@ -94,7 +94,7 @@ func (a *app) showLogs(ctx context.Context, f logsFlags, filter client.LogFilter
 	defer c.Close()
 	colour := telemetry.IsTerminal(a.Stdout) && a.getenv("NO_COLOR") == ""
 	show := func(e client.Event) error {
-		if f.json {
+		if a.json {
 			return a.printJSON(e)
 		}
 		a.printf("%s\n", eventLine(e, paint{on: colour}))

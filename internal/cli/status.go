@@ -18,7 +18,7 @@ import (
 const watchEvery = 2 * time.Second
 
 func (a *app) status() *cobra.Command {
-	var asJSON, watch bool
+	var watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what runs: versions, processes, memory, requests",
@@ -28,15 +28,15 @@ func (a *app) status() *cobra.Command {
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !watch {
-				return a.showStatus(cmd.Context(), asJSON)
+				return a.showStatus(cmd.Context())
 			}
 			tick := time.NewTicker(watchEvery)
 			defer tick.Stop()
 			for {
-				if !asJSON && telemetry.IsTerminal(a.Stdout) {
+				if !a.json && telemetry.IsTerminal(a.Stdout) {
 					a.printf("\x1b[H\x1b[2J")
 				}
-				if err := a.showStatus(cmd.Context(), asJSON); err != nil {
+				if err := a.showStatus(cmd.Context()); err != nil {
 					if cmd.Context().Err() != nil {
 						return nil
 					}
@@ -50,14 +50,14 @@ func (a *app) status() *cobra.Command {
 			}
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one line each time")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON, one line each time")
 	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds")
 	return cmd
 }
 
-func (a *app) showStatus(ctx context.Context, asJSON bool) error {
+func (a *app) showStatus(ctx context.Context) error {
 	c, err := a.connect()
-	if errors.Is(err, errNotRunning) && asJSON {
+	if errors.Is(err, errNotRunning) && a.json {
 		if err := a.printJSON(map[string]bool{"running": false}); err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (a *app) showStatus(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if a.json {
 		return a.printJSON(struct {
 			Running bool `json:"running"`
 			client.Status

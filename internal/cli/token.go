@@ -33,7 +33,6 @@ func (a *app) token() *cobra.Command {
 }
 
 func (a *app) tokenCreate() *cobra.Command {
-	var asJSON bool
 	var scopes []string
 	var expires string
 	cmd := &cobra.Command{
@@ -58,13 +57,13 @@ and platform:read; a :write includes its :read.`,
 				if err != nil {
 					return err
 				}
-				return a.showSecret(t, asJSON)
+				return a.showSecret(t)
 			})
 		},
 	}
 	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "what the token may do; may be given again")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it ends: a time (2006-01-02T15:04:05Z) or a duration (720h); default never")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
 	return cmd
 }
 
@@ -84,7 +83,6 @@ func parseExpires(text string, now time.Time) (*time.Time, error) {
 }
 
 func (a *app) tokenList() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the tokens",
@@ -96,7 +94,7 @@ func (a *app) tokenList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
+				if a.json {
 					return a.printJSON(tokens)
 				}
 				w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
@@ -109,7 +107,7 @@ func (a *app) tokenList() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
 	return cmd
 }
 
@@ -121,7 +119,6 @@ func day(t *time.Time) string {
 }
 
 func (a *app) tokenRoll() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "roll ID|NAME",
 		Short: "Give a token a new secret; the old one ends at once",
@@ -132,7 +129,7 @@ stopped too, and when that file is gone.`,
 		Args:    oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == operator {
-				return a.rollOperator(cmd.Context(), asJSON)
+				return a.rollOperator(cmd.Context())
 			}
 			return a.call(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				t, err := findToken(ctx, c, args[0])
@@ -143,30 +140,29 @@ stopped too, and when that file is gone.`,
 				if err != nil {
 					return err
 				}
-				return a.showSecret(rolled, asJSON)
+				return a.showSecret(rolled)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
 	return cmd
 }
 
 // rollOperator asks the platform when one runs and still takes the token in
 // the file; else it needs the data directory for itself.
-func (a *app) rollOperator(ctx context.Context, asJSON bool) error {
+func (a *app) rollOperator(ctx context.Context) error {
 	cfg, err := a.loadData()
 	if err != nil {
 		return err
 	}
 	secret, err := server.RollOperatorToken(ctx, cfg.Data)
-	var running *server.RunningError
-	if errors.As(err, &running) {
+	if _, ok := errors.AsType[*server.RunningError](err); ok {
 		secret, err = a.rollRunning(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if a.json {
 		return a.printJSON(map[string]string{"name": operator, "secret": secret})
 	}
 	a.printf("The operator has a new token, in %s. The old one has ended.\nShells that have run \"selvage env\" need to run it again.\n", server.OperatorTokenFile(cfg.Data))
@@ -253,8 +249,8 @@ func findToken(ctx context.Context, c *client.Client, key string) (client.Token,
 }
 
 // showSecret prints the secret alone on stdout, so that it can be piped.
-func (a *app) showSecret(t client.NewToken, asJSON bool) error {
-	if asJSON {
+func (a *app) showSecret(t client.NewToken) error {
+	if a.json {
 		return a.printJSON(t)
 	}
 	a.note("token %s (%s); the secret is shown this once", printable(t.Name), t.ID)

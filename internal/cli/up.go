@@ -16,7 +16,6 @@ import (
 )
 
 func (a *app) up() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start the platform",
@@ -32,10 +31,10 @@ Every option of the configuration file is a flag here too, and a variable:
   selvage up --host 0.0.0.0 --api-host 127.0.0.1 --domain edge.example.org`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.serve(cmd.Context(), cmd.Flags(), asJSON)
+			return a.serve(cmd.Context(), cmd.Flags())
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one line of JSON on stdout when ready, and nothing else")
+	cmd.Flags().BoolVar(&a.json, "json", false, "print one line of JSON on stdout when ready, and nothing else")
 	defaults := config.Default(a.getenv)
 	for _, o := range config.Options() {
 		if o.Key == "data" { // a flag of every command
@@ -71,7 +70,7 @@ func (v *optionValue) Type() string {
 }
 
 // serve runs a platform until ctx ends or a part of it fails.
-func (a *app) serve(ctx context.Context, flags *pflag.FlagSet, asJSON bool) error {
+func (a *app) serve(ctx context.Context, flags *pflag.FlagSet) error {
 	c, err := a.load(flags)
 	if err != nil {
 		return err
@@ -89,11 +88,11 @@ func (a *app) serve(ctx context.Context, flags *pflag.FlagSet, asJSON bool) erro
 		}
 		return err
 	}
-	info, err := s.Info()
+	info, err := s.Info() //nolint:contextcheck // one look at the store
 	if err != nil {
 		a.note("%v", err) // it serves all the same; only the line below lacks the token
 	}
-	if err := a.announce(info, c, asJSON); err != nil {
+	if err := a.announce(info, c); err != nil {
 		return joinClose(ctx, err, s)
 	}
 	watchdog, stopWatchdog := context.WithCancel(ctx)
@@ -150,8 +149,8 @@ func (a *app) tell(ctx context.Context, s *server.Server, err error) {
 }
 
 // announce prints how the platform is reached.
-func (a *app) announce(info server.Info, c *config.Effective, asJSON bool) error {
-	if asJSON {
+func (a *app) announce(info server.Info, c *config.Effective) error {
+	if a.json {
 		line, err := json.Marshal(info)
 		if err != nil {
 			return fmt.Errorf("encode the ready line: %w", err)

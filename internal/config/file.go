@@ -134,10 +134,11 @@ func keyLines(data []byte) map[string]int {
 	table := ""
 	for p.NextExpression() {
 		e := p.Expression()
-		if e.Kind == unstable.KeyValue {
-			k.value(table, e)
-		} else if e.Kind == unstable.Table || e.Kind == unstable.ArrayTable {
+		switch e.Kind { //nolint:exhaustive // only these stand at the top, besides comments
+		case unstable.Table, unstable.ArrayTable:
 			table = k.key("", e.Key()) + "."
+		case unstable.KeyValue:
+			k.value(table, e)
 		}
 	}
 	return k.lines

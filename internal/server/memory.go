@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// residentMemory reads the second field of proc_pid_statm(5), in pages. ok is
-// false where there is no such file.
+// residentMemory reads the second field of proc_pid_statm(5), in pages. It is
+// not ok where there is no such file.
 func residentMemory() (bytes int64, ok bool) {
 	data, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

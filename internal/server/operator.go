@@ -22,14 +22,14 @@ func RollOperatorToken(ctx context.Context, dataDir string) (secret string, err 
 	if _, err := os.Stat(filepath.Join(dataDir, "selvage.db")); errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%s is no data directory; name one with --data", dataDir)
 	}
-	st, err := store.Open(dataDir)
+	st, err := store.Open(dataDir) //nolint:contextcheck // migrations are not to be cut short
 	if errors.Is(err, store.ErrLocked) {
 		return "", &RunningError{Dir: dataDir}
 	}
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
+	defer func() { err = errors.Join(err, st.Close()) }() //nolint:contextcheck // as above
 	a, err := accounts.New(ctx, st, accounts.Options{})
 	if err != nil {
 		return "", err

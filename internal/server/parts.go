@@ -36,14 +36,13 @@ const (
 
 func (s *Server) openStore(context.Context) error {
 	c := s.cfg.Load()
-	st, err := store.Open(c.Data)
-	var locked *fsx.LockedError
+	st, err := store.Open(c.Data) //nolint:contextcheck // migrations are not to be cut short
 	switch {
 	case errors.Is(err, store.ErrLocked):
 		running := &RunningError{Dir: c.Data}
 		if info, ok := ReadRunFile(c.Data); ok {
 			running.PID = info.PID
-		} else if errors.As(err, &locked) {
+		} else if locked, ok := errors.AsType[*fsx.LockedError](err); ok {
 			running.PID = locked.PID
 		}
 		return running
@@ -51,7 +50,7 @@ func (s *Server) openStore(context.Context) error {
 		return err
 	}
 	s.store = st
-	s.onClose("store", func(context.Context) error { return st.Close() })
+	s.onClose("store", func(context.Context) error { return st.Close() }) //nolint:contextcheck // nor is the checkpoint
 	return nil
 }
 

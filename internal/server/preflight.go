@@ -64,8 +64,8 @@ func checkSpace(data string, program runtimebin.Program) error {
 	return nil
 }
 
-// SpaceError says that a first start does not fit. errors.Is(err,
-// fsx.ErrNoSpace) holds.
+// SpaceError says that a first start does not fit. It matches
+// fsx.ErrNoSpace.
 type SpaceError struct {
 	Dir        string
 	Need, Have int64 // bytes
@@ -82,7 +82,7 @@ func (e *SpaceError) Error() string {
 func (e *SpaceError) Is(target error) bool { return target == fsx.ErrNoSpace }
 
 // FreeSpace returns the bytes that may be written below dir, and the nearest
-// folder above it that exists. ok is false where the system does not say.
+// folder above it that exists. It is not ok where the system does not say.
 func FreeSpace(dir string) (bytes int64, where string, ok bool) {
 	for where = dir; ; where = filepath.Dir(where) {
 		if _, err := os.Stat(where); err == nil || where == filepath.Dir(where) {

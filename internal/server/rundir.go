@@ -15,7 +15,7 @@ const maxRunDir = 60
 
 // runDir returns the folder for the processes' sockets: in the data directory,
 // or, when that has too long a path, a private one in the system's place for
-// temporary files, named after the data directory. release removes the latter.
+// temporary files, named after the data directory. The latter is removed by release.
 func runDir(dataDir string) (dir string, release func() error, err error) {
 	dir = filepath.Join(dataDir, "run")
 	if len(dir) <= maxRunDir {
@@ -32,7 +32,7 @@ func runDir(dataDir string) (dir string, release func() error, err error) {
 			return "", nil, err
 		}
 		return dir, func() error {
-			if err := os.RemoveAll(dir); err != nil {
+			if err := os.RemoveAll(dir); err != nil { //nolint:gosec // the operator's environment, and makePrivate has checked it
 				return fmt.Errorf("remove the run folder: %w", err)
 			}
 			return nil
@@ -44,14 +44,14 @@ func runDir(dataDir string) (dir string, release func() error, err error) {
 // makePrivate makes dir, or takes one that this user made before. In a folder
 // that others may write to, anything else under the name is refused.
 func makePrivate(dir string) error {
-	err := os.Mkdir(dir, 0o700)
+	err := os.Mkdir(dir, 0o700) //nolint:gosec // the operator's environment
 	if err == nil || !errors.Is(err, os.ErrExist) {
 		if err != nil {
 			return fmt.Errorf("make the run folder: %w", err)
 		}
 		return nil
 	}
-	info, err := os.Lstat(dir)
+	info, err := os.Lstat(dir) //nolint:gosec // as above
 	if err != nil {
 		return fmt.Errorf("look at the run folder: %w", err)
 	}

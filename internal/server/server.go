@@ -94,7 +94,7 @@ func New(o Options) *Server {
 }
 
 // Start starts every part and returns when the platform serves. After an error
-// nothing of it runs. ctx bounds the start only.
+// nothing of it runs. The start alone is bounded by ctx.
 func (s *Server) Start(ctx context.Context) error {
 	s.start = s.o.Now()
 	for _, step := range []struct {
@@ -144,8 +144,8 @@ func (s *Server) onClose(name string, fn func(ctx context.Context) error) {
 
 // Close drains: no new connection is taken, requests in flight finish for at
 // most the drain timeout, then all parts end in the reverse order of their
-// start. Requests that had to be cut off are logged and no error. ctx cuts the
-// drain short. A second call waits for nothing and returns nil.
+// start. Requests that had to be cut off are logged and no error. The
+// drain is cut short when ctx ends. A second call waits for nothing and returns nil.
 func (s *Server) Close(ctx context.Context) error {
 	switch s.state.Swap(stateDraining) {
 	case stateDraining:
