@@ -74,7 +74,11 @@ func TestPageFormats(t *testing.T) {
 		}
 		switch tt.want {
 		case "application/json":
-			var v struct{ Code, Message, Ray string }
+			var v struct {
+				Code    string `json:"code"`
+				Message string `json:"message"`
+				Ray     string `json:"ray"`
+			}
 			if err := json.Unmarshal([]byte(body), &v); err != nil || v.Code != "unknown_host" || v.Ray != resp.Header.Get("CF-Ray") || !strings.Contains(v.Message, "x'y.test") {
 				t.Errorf("%v: %s", err, body)
 			}
@@ -89,11 +93,11 @@ func TestPageFormats(t *testing.T) {
 func TestHostForms(t *testing.T) {
 	p := start(t, http.HandlerFunc(dump))
 	for _, h := range []string{host, strings.ToUpper(host), host + ":8787", host + ".", host + ".:80"} {
-		if resp, body := p.do("GET / HTTP/1.1\r\nHost: " + h + "\r\n\r\n"); resp.StatusCode != 200 || !strings.Contains(body, "host="+h+"\n") {
+		if resp, body := p.do("GET / HTTP/1.1\r\nHost: " + h + "\r\n\r\n"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "host="+h+"\n") {
 			t.Errorf("%s: %d %s", h, resp.StatusCode, body)
 		}
 	}
-	if resp, body := p.do("GET http://" + host + "/x HTTP/1.1\r\nHost: other.test\r\n\r\n"); resp.StatusCode != 200 || !strings.Contains(body, "GET /x host="+host+"\n") {
+	if resp, body := p.do("GET http://" + host + "/x HTTP/1.1\r\nHost: other.test\r\n\r\n"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "GET /x host="+host+"\n") {
 		t.Errorf("absolute form: %d %s", resp.StatusCode, body)
 	}
 }
@@ -152,7 +156,7 @@ func TestLimits(t *testing.T) {
 	t.Run("chunked body too large", func(t *testing.T) {
 		c := p.dial()
 		c.send(post + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("64\r\n"+strings.Repeat("x", 100)+"\r\n", 11) + "0\r\n\r\n")
-		if resp, _ := c.answer("POST"); resp.StatusCode != 413 || !resp.Close {
+		if resp, _ := c.answer("POST"); resp.StatusCode != http.StatusRequestEntityTooLarge || !resp.Close {
 			t.Errorf("%d", resp.StatusCode)
 		}
 		c.closed()
@@ -163,7 +167,7 @@ func TestLimits(t *testing.T) {
 		}
 	})
 	t.Run("bad chunk", func(t *testing.T) {
-		if resp, _ := p.do(post + "Transfer-Encoding: chunked\r\n\r\nzz\r\n"); resp.StatusCode != 400 {
+		if resp, _ := p.do(post + "Transfer-Encoding: chunked\r\n\r\nzz\r\n"); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%d", resp.StatusCode)
 		}
 	})
@@ -173,13 +177,13 @@ func TestLimits(t *testing.T) {
 			c.send(piece)
 			time.Sleep(50 * time.Millisecond)
 		}
-		if resp, _ := c.answer("GET"); resp.StatusCode != 408 {
+		if resp, _ := c.answer("GET"); resp.StatusCode != http.StatusRequestTimeout {
 			t.Errorf("%d", resp.StatusCode)
 		}
 		c.closed()
 	})
 	t.Run("body stalls", func(t *testing.T) {
-		if resp, _ := p.do(post + "Content-Length: 10\r\n\r\nabc"); resp.StatusCode != 408 {
+		if resp, _ := p.do(post + "Content-Length: 10\r\n\r\nabc"); resp.StatusCode != http.StatusRequestTimeout {
 			t.Errorf("%d", resp.StatusCode)
 		}
 	})
@@ -194,11 +198,11 @@ func TestLimits(t *testing.T) {
 				}
 			}
 		}()
-		if resp, _ := c.answer("POST"); resp.StatusCode != 408 {
+		if resp, _ := c.answer("POST"); resp.StatusCode != http.StatusRequestTimeout {
 			t.Errorf("%d", resp.StatusCode)
 		}
 	})
-	t.Run("idle", func(t *testing.T) {
+	t.Run("idle", func(*testing.T) {
 		c := p.dial()
 		c.closed()
 		c = p.dial()
@@ -222,7 +226,7 @@ func TestConnectionLimits(t *testing.T) {
 				t.Fatal("within the limit")
 			}
 			c := p.dial()
-			if resp, body := c.answer("GET"); resp.StatusCode != 503 || int64(len(body)) != resp.ContentLength || resp.Header.Get("Retry-After") == "" {
+			if resp, body := c.answer("GET"); resp.StatusCode != http.StatusServiceUnavailable || int64(len(body)) != resp.ContentLength || resp.Header.Get("Retry-After") == "" {
 				t.Errorf("beyond the limit: %d %q", resp.StatusCode, body)
 			}
 			_ = a.Close()
@@ -231,7 +235,7 @@ func TestConnectionLimits(t *testing.T) {
 				defer c.Close()
 				_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
 				resp, err := http.ReadResponse(c.br, nil)
-				return err == nil && resp.StatusCode == 200
+				return err == nil && resp.StatusCode == http.StatusOK
 			})
 		})
 	}
@@ -341,13 +345,13 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%s: header %v", tt.path, resp.Header)
 		}
 	}
-	if resp, _ := ask(c, "POST", "site.test", "/file"); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
+	if resp, _ := ask(c, "POST", "site.test", "/file"); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d %v", resp.StatusCode, resp.Header)
 	}
-	if resp, body := ask(c, "GET", "missing.test", "/"); resp.StatusCode != 404 || !strings.Contains(body, "not_found") {
+	if resp, body := ask(c, "GET", "missing.test", "/"); resp.StatusCode != http.StatusNotFound || !strings.Contains(body, "not_found") {
 		t.Errorf("missing: %d %s", resp.StatusCode, body)
 	}
-	if resp, body := ask(c, "GET", "broken.test", "/"); resp.StatusCode != 500 || strings.Contains(body, "fire") {
+	if resp, body := ask(c, "GET", "broken.test", "/"); resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "fire") {
 		t.Errorf("broken: %d %s", resp.StatusCode, body)
 	}
 }
@@ -356,7 +360,7 @@ func TestAccessLogAndMetrics(t *testing.T) {
 	p := start(t, http.HandlerFunc(hello))
 	resp, _ := p.do("POST /path?secret=1 HTTP/1.1\r\nHost: " + host + ":80\r\nContent-Length: 3\r\n\r\nabc")
 	e := p.events.wait(t, telemetry.KindAccess, func(e telemetry.Event) bool { return e.Ray == resp.Header.Get("CF-Ray") })
-	if e.Method != "POST" || e.Host != host || e.Path != "/path" || e.Status != 200 || e.BytesOut != 5 || e.ClientIP != "127.0.0.1" ||
+	if e.Method != http.MethodPost || e.Host != host || e.Path != "/path" || e.Status != 200 || e.BytesOut != 5 || e.ClientIP != "127.0.0.1" ||
 		e.Account != "acc" || e.Script != "app" || e.Version != "v1" || e.DurationUS <= 0 || e.Time.IsZero() {
 		t.Errorf("%+v", e)
 	}
@@ -429,7 +433,7 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	silent, ws := p.dial(), p.dial()
 	silent.send("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
 	ws.send("GET /ws HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	if resp := ws.head("GET"); resp.StatusCode != 101 {
+	if resp := ws.head("GET"); resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatal(resp.StatusCode)
 	}
 	eventually(t, "the requests", func() bool { return p.worker.inFlight() == 2 })

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -87,10 +88,10 @@ func (e *events) Append(ev *telemetry.Event) {
 }
 
 // wait returns the first event of a kind that fits, as soon as there is one.
-func (e *events) wait(t testing.TB, kind string, fits func(telemetry.Event) bool) telemetry.Event {
-	t.Helper()
+func (e *events) wait(tb testing.TB, kind string, fits func(telemetry.Event) bool) telemetry.Event {
+	tb.Helper()
 	var found telemetry.Event
-	eventually(t, "an event of kind "+kind, func() bool {
+	eventually(tb, "an event of kind "+kind, func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		for _, ev := range e.all {
@@ -104,30 +105,30 @@ func (e *events) wait(t testing.TB, kind string, fits func(telemetry.Event) bool
 	return found
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("never came: %s", what)
+	tb.Fatalf("never came: %s", what)
 }
 
 // start runs an edge in front of a worker that h answers for.
-func start(t testing.TB, h http.Handler, change ...func(*edge.Options, *worker)) *platform {
-	t.Helper()
-	w := &worker{socket: filepath.Join(t.TempDir(), "w.sock")}
+func start(tb testing.TB, h http.Handler, change ...func(*edge.Options, *worker)) *platform {
+	tb.Helper()
+	w := &worker{socket: filepath.Join(tb.TempDir(), "w.sock")}
 	if h != nil {
-		serveWorker(t, w.socket, h)
+		serveWorker(tb, w.socket, h)
 	}
-	return startWith(t, w, change...)
+	return startWith(tb, w, change...)
 }
 
-func startWith(t testing.TB, w *worker, change ...func(*edge.Options, *worker)) *platform {
-	t.Helper()
+func startWith(tb testing.TB, w *worker, change ...func(*edge.Options, *worker)) *platform {
+	tb.Helper()
 	w.pool.Store(upstream.New(w.socket))
-	p := &platform{t: t, events: &events{}, worker: w, metrics: prometheus.NewRegistry()}
+	p := &platform{t: tb, events: &events{}, worker: w, metrics: prometheus.NewRegistry()}
 	o := edge.Options{
 		Workers: lookup{host: {Account: "acc", Script: "app", Version: "v1", Worker: w}},
 		Logs:    p.events,
@@ -140,34 +141,34 @@ func startWith(t testing.TB, w *worker, change ...func(*edge.Options, *worker)) 
 	p.edge = edge.New(o)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	p.addr = ln.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- p.edge.Serve(ln) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := p.edge.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
+			tb.Errorf("shutdown: %v", err)
 		}
-		if err := <-served; err != edge.ErrServerClosed {
-			t.Errorf("serve: %v", err)
+		if err := <-served; !errors.Is(err, edge.ErrServerClosed) {
+			tb.Errorf("serve: %v", err)
 		}
 		w.pool.Load().Close()
 		if n := w.inFlight(); n != 0 {
-			t.Errorf("%d requests still count as in flight", n)
+			tb.Errorf("%d requests still count as in flight", n)
 		}
 	})
 	return p
 }
 
 // serveWorker answers on a unix socket as workerd would.
-func serveWorker(t testing.TB, socket string, h http.Handler) (stop func()) {
-	t.Helper()
+func serveWorker(tb testing.TB, socket string, h http.Handler) (stop func()) {
+	tb.Helper()
 	ln, err := net.Listen("unix", socket)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	srv := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	done := make(chan struct{})
@@ -179,7 +180,7 @@ func serveWorker(t testing.TB, socket string, h http.Handler) (stop func()) {
 		_ = srv.Close()
 		<-done
 	})
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return stop
 }
 

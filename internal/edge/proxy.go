@@ -35,13 +35,7 @@ const maxUnseen = 8
 func (c *call) proxy() {
 	replayed := false
 	for try := 0; ; try++ {
-		inst, err := c.target.Worker.Acquire(c.ctx)
-		if err != nil {
-			c.notStarted(err)
-			return
-		}
-		out, err := c.attempt(inst.Upstream(), try)
-		inst.Release()
+		out, err := c.tryOnce(try)
 		switch out {
 		case answered:
 			return
@@ -67,6 +61,17 @@ func (c *call) proxy() {
 		c.page(problemBadGateway())
 		return
 	}
+}
+
+// tryOnce acquires a process and has it answer.
+func (c *call) tryOnce(try int) (outcome, error) {
+	inst, err := c.target.Worker.Acquire(c.ctx)
+	if err != nil {
+		c.notStarted(err)
+		return answered, nil
+	}
+	defer inst.Release()
+	return c.attempt(inst.Upstream(), try)
 }
 
 // pause waits before a request is tried again; the first time not at all.
@@ -99,8 +104,7 @@ func (c *call) notStarted(err error) {
 }
 
 // attempt sends the request through one connection and passes the answer on.
-func (c *call) attempt(pool *upstream.Pool, try int) (outcome, error) {
-	var err error
+func (c *call) attempt(pool *upstream.Pool, try int) (out outcome, err error) {
 	if try == 0 {
 		c.up, err = pool.Get(c.ctx)
 	} else {
@@ -110,18 +114,21 @@ func (c *call) attempt(pool *upstream.Pool, try int) (outcome, error) {
 		return unseen, err
 	}
 	c.w.Watch(c)
-	out, reusable, err := c.roundTrip()
-	c.w.Watch(nil)
-	if c.feed != nil {
-		reusable = c.feed.stop(c) && reusable
-		c.feed = nil
-	}
-	if reusable && c.cause.Load() == 0 {
-		pool.Put(c.up)
-	} else {
-		_ = c.up.Close()
-	}
-	c.up = nil
+	reusable := false
+	defer func() { // in a panic too
+		c.w.Watch(nil)
+		if c.feed != nil {
+			reusable = c.feed.stop(c) && reusable
+			c.feed = nil
+		}
+		if reusable && c.cause.Load() == 0 {
+			pool.Put(c.up)
+		} else {
+			_ = c.up.Close()
+		}
+		c.up = nil
+	}()
+	out, reusable, err = c.roundTrip()
 	return out, err
 }
 
@@ -135,6 +142,10 @@ func (c *call) Cancel(cause wire.Fault) {
 // roundTrip sends the request, reads the answer's head and relays the rest.
 func (c *call) roundTrip() (out outcome, reusable bool, err error) {
 	if err := c.send(); err != nil {
+		if c.cause.Load() != 0 {
+			out, err = c.noAnswer(err)
+			return out, false, err
+		}
 		return unseen, false, err
 	}
 	if c.r.Body != nil {

@@ -20,11 +20,11 @@ import (
 
 // rawWorker plays a process byte by byte: f gets the number of the connection and
 // the head of its first request.
-func rawWorker(t testing.TB, socket string, f func(n int, c net.Conn, head string)) {
-	t.Helper()
+func rawWorker(tb testing.TB, socket string, f func(n int, c net.Conn, head string)) {
+	tb.Helper()
 	ln, err := net.Listen("unix", socket)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -39,7 +39,7 @@ func rawWorker(t testing.TB, socket string, f func(n int, c net.Conn, head strin
 			})
 		}
 	})
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = ln.Close()
 		wg.Wait()
 	})
@@ -111,7 +111,7 @@ func TestRetries(t *testing.T) {
 			c := p.dial()
 			c.send(request)
 			resp, _ := c.answer("GET")
-			if resp.StatusCode == 103 {
+			if resp.StatusCode == http.StatusEarlyHints {
 				resp, _ = c.answer("GET")
 			}
 			if resp.StatusCode != tt.status || conns.Load() != tt.conns {
@@ -190,7 +190,7 @@ func TestWorkerThatDoesNotStart(t *testing.T) {
 		w.acquire = func() error { return errors.New("secret path /x/y") }
 	})
 	resp, body := p.get("/")
-	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || strings.Contains(body, "secret") {
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || strings.Contains(body, "secret") {
 		t.Errorf("%d %v\n%s", resp.StatusCode, resp.Header, body)
 	}
 	p.events.wait(t, telemetry.KindPlatform, func(e telemetry.Event) bool {

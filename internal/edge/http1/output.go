@@ -30,8 +30,10 @@ const (
 
 // output is the state of an answer.
 type output struct {
-	buf       []byte // not yet sent
-	vec       [2][]byte
+	buf       []byte    // not yet sent
+	vec       [2][]byte // these three are here so as not to be allocated
+	bufs      net.Buffers
+	part      io.LimitedReader
 	started   bool
 	done      bool
 	tunnelled bool
@@ -169,11 +171,11 @@ func (x *exchange) send(p []byte) error {
 		return o.err
 	}
 	o.vec = [2][]byte{o.buf, p}
-	vec := net.Buffers(o.vec[:])
+	o.bufs = o.vec[:]
 	c.wr.arm(&c.srv.clock, c.srv.limits.Load().WriteTimeout)
-	_, err := vec.WriteTo(c.tcp)
+	_, err := o.bufs.WriteTo(c.tcp) // writev(2)
 	o.err = c.wrote(err)
-	o.vec = [2][]byte{}
+	o.vec, o.bufs = [2][]byte{}, nil
 	o.buf = o.buf[:0]
 	return o.err
 }
@@ -211,9 +213,10 @@ func (x *exchange) WriteFile(f *os.File, offset, n int64) error {
 	}
 	c := x.c
 	for n > 0 {
-		part := io.LimitedReader{R: f, N: min(n, filePart)}
+		o.part = io.LimitedReader{R: f, N: min(n, filePart)}
 		c.wr.arm(&c.srv.clock, c.srv.limits.Load().WriteTimeout)
-		sent, err := c.tcp.ReadFrom(&part) // sendfile(2)
+		sent, err := c.tcp.ReadFrom(&o.part) // sendfile(2)
+		o.part.R = nil
 		if o.err = c.wrote(err); o.err != nil {
 			return o.err
 		}

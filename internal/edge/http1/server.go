@@ -161,7 +161,6 @@ func (s *Server) Open() int {
 func (s *Server) Refused() uint64 { return s.refused.Load() }
 
 // open registers a connection, within the limits when limited.
-//
 func (s *Server) open(nc net.Conn, peer wire.Peer, limited bool) (*conn, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
