@@ -12,10 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockTick is the unit of the times in /proc/<pid>/stat: USER_HZ, which is 100
-// in the kernel's interface on every architecture Go runs on.
-const clockTick = time.Second / 100
-
 func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
@@ -32,24 +28,31 @@ func waitExit(pid int) bool {
 	}
 }
 
-// usage reads proc_pid_stat(5), fields 14 (utime), 15 (stime) and 24 (rss).
+// usage asks the process's clock for the processor time, which unlike the ticks
+// in proc_pid_stat(5) is exact, and proc_pid_statm(5) for the memory.
 func usage(pid int) (rssBytes int64, cpu time.Duration, err error) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	var ts unix.Timespec
+	if err := unix.ClockGettime(processClock(pid), &ts); err != nil {
+		return 0, 0, os.NewSyscallError("clock_gettime", err)
+	}
+	statm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {
 		return 0, 0, err
 	}
-	// The second field is the program's name in parentheses and may hold
-	// anything, parentheses and spaces included.
-	end := bytes.LastIndexByte(stat, ')')
-	fields := bytes.Fields(stat[end+1:]) // fields[0] is field 3
-	if end < 0 || len(fields) < 22 {
-		return 0, 0, fmt.Errorf("unexpected format of /proc/%d/stat", pid)
+	fields := bytes.Fields(statm)
+	if len(fields) < 2 {
+		return 0, 0, fmt.Errorf("unexpected format of /proc/%d/statm", pid)
 	}
-	utime, err1 := strconv.ParseInt(string(fields[11]), 10, 64)
-	stime, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
-	pages, err3 := strconv.ParseInt(string(fields[21]), 10, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return 0, 0, fmt.Errorf("unexpected format of /proc/%d/stat: %w", pid, err)
+	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	if err != nil {
+		return 0, 0, fmt.Errorf("unexpected format of /proc/%d/statm: %w", pid, err)
 	}
-	return pages * int64(os.Getpagesize()), time.Duration(utime+stime) * clockTick, nil
+	return pages * int64(os.Getpagesize()), time.Duration(ts.Nano()), nil
+}
+
+// processClock is what clock_getcpuclockid(3) returns: MAKE_PROCESS_CPUCLOCK(pid,
+// CPUCLOCK_SCHED) of the kernel's posix-timers_types.h.
+func processClock(pid int) int32 {
+	const clockSched = 2
+	return int32(^pid<<3 | clockSched) //nolint:gosec // process ids have 22 bits
 }

@@ -47,7 +47,7 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, plain bool) (p *plan, ent
 	if err != nil {
 		return nil, "", err
 	}
-	trace, err := script("trace", "NONCE", sec.nonce, "RAY", HeaderRay)
+	trace, err := script("trace", "NONCE", sec.nonce)
 	if err != nil {
 		return nil, "", err
 	}
@@ -63,7 +63,7 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, plain bool) (p *plan, ent
 	if plain {
 		name = "entry_plain"
 	}
-	source, err := script(name, "TRACE", sec.trace, "MAIN", "./"+cleanName(w.Modules[0].Name))
+	source, err := script(name, "RAY", HeaderRay, "TRACE", sec.trace, "MAIN", "./"+cleanName(w.Modules[0].Name))
 	if err != nil {
 		return nil, "", err
 	}

@@ -272,7 +272,7 @@ func (l *Launcher) MaxCompatibilityDate(ctx context.Context) (string, error) {
 	p, err := l.Start(ctx, dir, &Worker{
 		Script:            "date",
 		Modules:           []Module{{Name: "index.js", Kind: ESModule, Body: []byte("export default {}")}},
-		CompatibilityDate: "9999-12-31",
+		CompatibilityDate: "2999-12-31",
 	}, nil)
 	if err == nil {
 		_ = p.Stop(ctx)

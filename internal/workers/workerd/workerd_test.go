@@ -1,12 +1,9 @@
 package workerd_test
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -223,6 +220,3 @@ func TestModuleKinds(t *testing.T) {
 	}
 }
 
-var _ = bufio.NewReader
-var _ = errors.New
-var _ net.Conn

@@ -1,4 +1,4 @@
-import { handle, started } from "@@TRACE@@";
+import { current, report, started } from "@@TRACE@@";
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import * as user from "@@MAIN@@";
 export * from "@@MAIN@@";
@@ -6,7 +6,30 @@ export * from "@@MAIN@@";
 const HANDLERS = ["fetch", "connect", "scheduled", "queue", "email", "tail", "trace", "tailStream", "alarm", "test", "webSocketMessage", "webSocketClose", "webSocketError"];
 const handlers = [];
 
-const method = (name, fn, self) => ({ [name](...args) { return handle(name, fn, self ?? this, args); } })[name];
+const { apply } = Reflect;
+const { then } = Promise.prototype;
+const { get } = Headers.prototype;
+
+// A method that runs a handler of the worker with the request's ray at hand, and
+// reports what it throws. All in one function: each would be one more frame in
+// the stacks that the worker sees.
+const method = (name, fn, self) => ({
+  [name](...args) {
+    const ray = name === "fetch" ? (apply(get, args[0].headers, ["@@RAY@@"]) ?? undefined) : undefined;
+    const fail = (error) => {
+      report(ray, error);
+      throw error;
+    };
+    let result;
+    try {
+      result = current.run(ray, apply, fn, self ?? this, args);
+    } catch (error) {
+      fail(error);
+    }
+    if (result instanceof Promise) return apply(then, result, [undefined, fail]);
+    return result;
+  },
+})[name];
 
 // The same class with its handlers run by us. RPC methods, static members and
 // the constructor are inherited.

@@ -2,10 +2,12 @@
 // worker runs: so what is taken from the global scope here is the runtime's own.
 import { current } from "selvage-internal:als";
 
+// The entry module runs handlers in it. (It does that itself: a function of this
+// module would show this module's name in every stack.)
+export { current };
+
 const { apply } = Reflect;
-const { then } = Promise.prototype;
 const { slice } = String.prototype;
-const { get } = Headers.prototype;
 const { stringify } = JSON;
 const emit = console.log;
 
@@ -42,7 +44,7 @@ const cut = (value, max) => {
 
 // Reports an exception that the worker did not catch. Nothing in it may throw,
 // whatever the worker threw.
-function report(ray, error) {
+export function report(ray, error) {
   let name = "Error", message = "", stack = "", plain = false;
   try {
     if (error instanceof Error) {
@@ -66,22 +68,4 @@ function report(ray, error) {
 // Says once what the worker's main module offers.
 export function started(info) {
   apply(emit, console, [MARK + stringify({ type: "started", ...info })]);
-}
-
-// Runs one handler of the worker.
-export function handle(name, fn, self, args) {
-  let ray;
-  if (name === "fetch") ray = apply(get, args[0].headers, ["@@RAY@@"]) ?? undefined;
-  const fail = (error) => {
-    report(ray, error);
-    throw error;
-  };
-  let result;
-  try {
-    result = current.run(ray, apply, fn, self, args);
-  } catch (error) {
-    fail(error);
-  }
-  if (result instanceof Promise) return apply(then, result, [undefined, fail]);
-  return result;
 }
