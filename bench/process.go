@@ -154,6 +154,9 @@ func (p *platform) deploy(ctx context.Context, name, source string) error {
 		Modules:           []client.Module{{Name: "index.js", ContentType: client.TypeESModule, Body: []byte(source)}},
 		CompatibilityDate: "2026-09-01",
 	})
+	if err == nil {
+		_, err = p.client.SetPlace(ctx, name, true, nil)
+	}
 	return err
 }
 

@@ -191,6 +191,9 @@ func staticAssets(ctx context.Context, b *bench) error {
 	if _, err := p.client.Deploy(ctx, "site", &client.Upload{CompatibilityDate: "2026-09-01", Assets: &client.UploadedAssets{JWT: token}}); err != nil {
 		return err
 	}
+	if _, err := p.client.SetPlace(ctx, "site", true, nil); err != nil {
+		return err
+	}
 	ng, ngURL, err := b.nginx(ctx, fmt.Sprintf(nginxFiles, root))
 	if err != nil {
 		return err

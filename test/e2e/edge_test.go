@@ -63,7 +63,7 @@ const streams = `export default { async fetch(req) {
 func deployStreams(t *testing.T) (*platform, string) {
 	t.Helper()
 	p := start(t)
-	if _, err := upload(t.Context(), p.client(t), "streams", streams); err != nil {
+	if err := create(t.Context(), p.client(t), "streams", streams); err != nil {
 		t.Fatal(err)
 	}
 	return p, p.host("streams")
@@ -222,10 +222,10 @@ func TestEgressIsRefusedToPrivateAddresses(t *testing.T) {
 		const to = new URL(req.url).searchParams.get("to");
 		try { const r = await fetch(to); return new Response(r.status + " " + await r.text()) } catch (e) { return new Response("threw " + e.message) }
 	} }`
-	if _, err := upload(t.Context(), c, "out", script); err != nil {
+	if err := create(t.Context(), c, "out", script); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := upload(t.Context(), c, "inner", hello("from inside")); err != nil {
+	if err := create(t.Context(), c, "inner", hello("from inside")); err != nil {
 		t.Fatal(err)
 	}
 	api := strings.TrimPrefix(p.APIURL, "http://")
