@@ -222,3 +222,12 @@ func TestServiceWorkerSyntax(t *testing.T) {
 		}
 	}
 }
+
+func atoi(tb testing.TB, s string) int {
+	tb.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
