@@ -108,6 +108,8 @@ func (s *Server) openWorkers(context.Context) error {
 		return err
 	}
 	s.onClose("run folder", func(context.Context) error { return release() })
+	files := newVariants(s.store, s.log) //nolint:contextcheck // it outlives the start
+	s.onClose("compressed assets", func(context.Context) error { return files.close() })
 	w, err := workers.New(workers.Options{
 		Store:              s.store,
 		Runtime:            workers.Workerd(&workerd.Launcher{Binary: s.program.Path, Log: s.log, StartTimeout: c.Limits.StartTimeout}),
@@ -120,6 +122,7 @@ func (s *Server) openWorkers(context.Context) error {
 		IssueTicket:        s.issueTicket,
 		VerifyTicket:       s.verifyTicket,
 		OnLog:              s.workerLog,
+		Files:              files,
 		IdleTimeout:        c.IdleStop,
 		DrainTimeout:       max(c.DrainTimeout, time.Second), // 0 would be the package's default
 		StartTimeout:       c.Limits.StartTimeout,

@@ -25,7 +25,7 @@ func (s *Server) Reload(ctx context.Context, now *config.Config) (waiting []stri
 	was := s.cfg.Load()
 	next := *was
 	for _, o := range config.Changed(was, now) {
-		if !o.Reload {
+		if !o.Reload || !s.tunable(o.Key) {
 			waiting = append(waiting, o.Key)
 			s.log.WarnContext(ctx, "this change needs a restart", "option", o.Key, "running", o.Get(was), "configured", o.Get(now))
 			continue
@@ -45,4 +45,18 @@ func (s *Server) Reload(ctx context.Context, now *config.Config) (waiting []stri
 		b.SetAllow(egressRules(&next))
 	}
 	return waiting
+}
+
+// tunable reports whether the part that an option is for takes a change while
+// it runs.
+func (s *Server) tunable(key string) (ok bool) {
+	switch key {
+	case "idle_stop", "max_processes":
+		_, ok = any(s.workers).(workersTuner)
+	case "egress_allow":
+		_, ok = any(s.bindings).(bindingsTuner)
+	default:
+		ok = true
+	}
+	return ok
 }
