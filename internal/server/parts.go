@@ -27,6 +27,10 @@ import (
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
 
+// startGrace is how much longer a start may take as a whole than the process in
+// it: what the launcher says of a process that never answers must arrive first.
+const startGrace = 5 * time.Second
+
 // Timeouts of the API's listener. Answers have none: log streams last.
 const (
 	apiHeaderTimeout = 10 * time.Second
@@ -125,7 +129,7 @@ func (s *Server) openWorkers(context.Context) error {
 		Files:              files,
 		IdleTimeout:        c.IdleStop,
 		DrainTimeout:       max(c.DrainTimeout, time.Second), // 0 would be the package's default
-		StartTimeout:       c.Limits.StartTimeout,
+		StartTimeout:       c.Limits.StartTimeout + startGrace,
 		MaxProcesses:       c.MaxProcesses,
 		MaxScriptSize:      int64(c.Limits.ScriptSize),
 		MaxAssets:          c.Limits.AssetCount,
