@@ -27,8 +27,8 @@ const (
 )
 
 // maxUnseen is how often a request that no worker has seen is tried again. A
-// process that died is noticed within milliseconds; the pauses add up to half
-// a second.
+// process that died is noticed within milliseconds; the pauses add up to a
+// quarter of a second.
 const maxUnseen = 8
 
 // proxy has the target's worker answer.

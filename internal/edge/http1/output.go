@@ -191,7 +191,8 @@ func (x *exchange) Flush() error {
 	return o.err
 }
 
-// WriteFile implements [wire.ResponseWriter].
+// WriteFile implements [wire.ResponseWriter]. A small file goes through memory,
+// with the head, in one write: that is cheaper than to set up a sendfile.
 func (x *exchange) WriteFile(f *os.File, offset, n int64) error {
 	o := &x.out
 	if o.err != nil || o.framing == noBody || n == 0 {
@@ -201,7 +202,7 @@ func (x *exchange) WriteFile(f *os.File, offset, n int64) error {
 		o.err = io.ErrShortWrite
 		return o.err
 	}
-	if o.framing == chunked || int64(len(o.buf))+n <= outSize || x.c.tcp == nil {
+	if o.framing == chunked || n <= midBuffer || x.c.tcp == nil {
 		return x.copyFile(f, offset, n)
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
