@@ -83,7 +83,7 @@ func platformOptions() []Option {
 			value: func(c *Config) any { return &c.IdleStop }, check: func(c *Config) bool { return c.IdleStop >= minIdleStop },
 		},
 		{
-			Key: "max_processes", Doc: "Worker processes that may run at the same time; the least recently used idle one makes room.", Want: "a number from 1 to 100000", Reload: true,
+			Key: "max_processes", Doc: "Worker processes that may run at the same time; the least recently used idle one makes room.", Want: "a number from 1 to 100000",
 			value: func(c *Config) any { return &c.MaxProcesses }, check: func(c *Config) bool { return between(c.MaxProcesses, 1, 100_000) },
 		},
 		{
@@ -95,9 +95,9 @@ func platformOptions() []Option {
 			value: func(c *Config) any { return &c.TrustedProxies },
 		},
 		{
-			Key:  "egress_allow",
-			Doc:  "Private networks that every worker may reach, with ports after a colon where not all. Public addresses need no entry.",
-			Want: `networks such as "10.1.0.0/16", "10.2.3.4/32:5432" or "[fd00::/8]:8000-8100"`, Reload: true,
+			Key:   "egress_allow",
+			Doc:   "Private networks that every worker may reach, with ports after a colon where not all. Public addresses need no entry.",
+			Want:  `networks such as "10.1.0.0/16", "10.2.3.4/32:5432" or "[fd00::/8]:8000-8100"`,
 			value: func(c *Config) any { return &c.EgressAllow },
 		},
 	}

@@ -148,9 +148,10 @@ func (s *Service) checkManifest(manifest map[string]ManifestEntry) error {
 	}
 	sizes := make(map[string]int64, len(manifest))
 	for p, e := range manifest {
+		if err := assets.ValidatePath(p, maxAssetPath); err != nil {
+			return &Error{Code: CodeInvalidAsset, Status: 400, Message: fmt.Sprintf("The manifest is refused: %v.", err), Err: err}
+		}
 		switch {
-		case len(p) > maxAssetPath || !strings.HasPrefix(p, "/") || !utf8.ValidString(p) || strings.ContainsRune(p, 0):
-			return fail(CodeInvalidAsset, 400, "The asset path %q is not allowed: it must begin with / and have at most %d bytes.", clip(p), maxAssetPath)
 		case len(e.Hash) != assets.HashLen || !isLowerHex(e.Hash):
 			return fail(CodeInvalidAsset, 400, "The asset %q has the hash %q, which is not %d hex digits.", clip(p), clip(e.Hash), assets.HashLen)
 		case e.Size < 0 || e.Size > s.o.MaxAssetSize:

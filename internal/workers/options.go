@@ -114,7 +114,7 @@ type Options struct {
 	IdleTimeout  time.Duration // a process without requests stops; 10 minutes
 	DrainTimeout time.Duration // bound for requests in flight on a replaced process; 5 minutes
 	StopTimeout  time.Duration // bound for a process to end by itself once asked; 5 seconds
-	StartTimeout time.Duration // bound for a process to answer; 10 seconds
+	StartTimeout time.Duration // what the Runtime gives a process to answer; 30 seconds
 	MaxProcesses int           // 200; the least recently used idle one makes room
 	MaxStarts    int           // processes starting at the same time; the number of CPUs, at least 2
 	MaxHosts     int           // hostnames in the cache; 8192

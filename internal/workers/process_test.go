@@ -84,21 +84,47 @@ func TestIdleStop(t *testing.T) {
 	})
 }
 
-// TestCrash holds that the first request after a death is served, that a crash
-// loop is answered at once, and that it ends by itself.
-func TestCrash(t *testing.T) {
+// TestDeathBetweenRequests holds that a process that answers is replaced at
+// once, however often it is killed.
+func TestDeathBetweenRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := open(t, t.TempDir(), nil)
 		defer h.end()
 		h.put("w1", "export default 0")
-		refused := 0
-		for range 8 {
+		for round := range 20 {
+			if _, err := h.serve(h.host("w1")); err != nil {
+				t.Fatalf("round %d: %v", round, err)
+			}
 			for _, p := range h.runtime.live() {
 				p.end(true)
 			}
 			synctest.Wait()
+		}
+	})
+}
+
+// TestCrashLoop holds that a process that dies of every request is answered at
+// once after a few starts, and tried again after a while.
+func TestCrashLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, t.TempDir(), nil)
+		defer h.end()
+		h.put("w1", "export default 0")
+		r, err := h.Lookup(t.Context(), h.host("w1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := 0
+		for range 8 {
 			before := time.Now()
-			if _, err := h.serve(h.host("w1")); err != nil {
+			in, err := r.Acquire(t.Context())
+			if err == nil {
+				for _, p := range h.runtime.live() {
+					p.end(true) // while it has the request
+				}
+				synctest.Wait()
+				in.Release()
+			} else {
 				if e := wantCode(t, err, workers.CodeCrashed); e.Status != 503 {
 					t.Errorf("status %d", e.Status)
 				}

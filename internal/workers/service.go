@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/store"
 )
 
@@ -28,6 +29,10 @@ type Service struct {
 	log   *slog.Logger
 	hosts *hostCache
 	locks keyedMutex
+	files *assets.Cache // small assets of all versions
+
+	idle        atomic.Int64 // a time.Duration
+	idleChanged chan struct{}
 
 	closed  atomic.Bool
 	closing chan struct{} // closed when Close begins
@@ -58,9 +63,13 @@ func New(o Options) (*Service, error) {
 		return nil, fmt.Errorf("workers: clear run folder %s: %w", o.RunDir, err)
 	}
 	s := &Service{
-		o:       o,
-		log:     o.Log,
-		hosts:   newHostCache(o.MaxHosts),
+		o:     o,
+		log:   o.Log,
+		hosts: newHostCache(o.MaxHosts),
+		files: assets.NewCache(assets.DefaultCacheBytes),
+
+		idleChanged: make(chan struct{}, 1),
+
 		closing: make(chan struct{}),
 		kill:    make(chan struct{}),
 		slots:   make(chan struct{}, o.MaxProcesses),
@@ -68,6 +77,7 @@ func New(o Options) (*Service, error) {
 		units:   make(map[string]weak.Pointer[unit]),
 		running: make(map[*Instance]struct{}),
 	}
+	s.idle.Store(int64(o.IdleTimeout))
 	s.wg.Go(s.janitor)
 	return s, nil
 }

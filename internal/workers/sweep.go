@@ -200,14 +200,29 @@ func (s *Service) sweepVariants(ctx context.Context, keep map[string]bool) error
 	})
 }
 
+// SetIdleTimeout changes how long a process may be without requests; it applies
+// to those that run already.
+func (s *Service) SetIdleTimeout(d time.Duration) {
+	s.idle.Store(int64(d))
+	select {
+	case s.idleChanged <- struct{}{}:
+	default: // the janitor is about to look anyway
+	}
+}
+
 // janitor stops processes that are not used any more.
 func (s *Service) janitor() {
-	t := time.NewTicker(min(max(s.o.IdleTimeout/4, 10*time.Millisecond), 30*time.Second))
+	period := func() time.Duration {
+		return min(max(time.Duration(s.idle.Load())/4, 10*time.Millisecond), 30*time.Second)
+	}
+	t := time.NewTicker(period())
 	defer t.Stop()
 	for {
 		select {
 		case at := <-t.C:
 			s.stopIdle(at)
+		case <-s.idleChanged:
+			t.Reset(period())
 		case <-s.closing:
 			return
 		}
@@ -217,9 +232,10 @@ func (s *Service) janitor() {
 func (s *Service) stopIdle(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	idle := time.Duration(s.idle.Load())
 	for in := range s.running {
 		in.observe(at)
-		if at.Sub(in.lastUsed) >= s.o.IdleTimeout && in.closeIdle() {
+		if at.Sub(in.lastUsed) >= idle && in.closeIdle() {
 			s.log.Debug("idle worker process stopped", "script", in.u.scope.script, "version", in.u.version)
 		}
 	}

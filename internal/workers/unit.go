@@ -24,6 +24,9 @@ const (
 	// The longest restart delay that a request waits for; with a
 	// longer one it is answered with an error at once.
 	patience = 500 * time.Millisecond
+	// How much longer than the process a start may take. The launcher's own
+	// bound must end first: it knows that the script is at fault.
+	startSlack = 5 * time.Second
 	// Bound of the stored manifest of a version, in bytes.
 	maxManifest = 256 << 20
 )
@@ -75,7 +78,7 @@ func (s *Service) newUnit(sc scope, version string, createdAt time.Time, doc *do
 	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&manifest); err != nil {
 		return nil, fmt.Errorf("workers: manifest of version %s: %w", version, err)
 	}
-	if u.site, err = assets.New(manifest, doc.Assets.Config, s.o.Files); err != nil {
+	if u.site, err = assets.New(manifest, doc.Assets.Config, s.o.Files, assets.WithCache(s.files)); err != nil {
 		return nil, fmt.Errorf("workers: assets of version %s: %w", version, err)
 	}
 	return u, nil
@@ -201,7 +204,7 @@ func (u *unit) start(ctx context.Context, live bool) (*startCall, error) {
 func (u *unit) runStart(ctx context.Context, call *startCall, wait time.Duration) {
 	s := u.s
 	defer s.wg.Done()
-	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout+startSlack)
 	defer cancel()
 	finished := make(chan struct{})
 	defer close(finished)
@@ -266,10 +269,15 @@ func (u *unit) failed(err error, uptime time.Duration) {
 	u.failure = err
 }
 
-// crashed notes that a process ended unasked.
+// crashed notes that a process ended unasked. One that answered requests was
+// not a failed start, however young it was: the next request gets another.
 func (u *unit) crashed(in *Instance) {
+	inFlight, _ := in.inFlight()
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if in.requests.Load() > inFlight {
+		u.backoff.Reset()
+	}
 	u.failed(in.proc.Err(), time.Since(in.started))
 }
 

@@ -244,8 +244,8 @@ func leftovers(t *testing.T, dir string) string {
 	t.Helper()
 	var found []string
 	err := walk(dir, func(path string, d os.DirEntry) {
-		if strings.Contains(path, "/tmp/") && d.Type().IsRegular() {
-			found = append(found, path)
+		if rel := strings.TrimPrefix(path, dir); strings.Contains(rel, "tmp") && d.Type().IsRegular() {
+			found = append(found, rel)
 		}
 	})
 	if err != nil {
