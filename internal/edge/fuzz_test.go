@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,11 +66,11 @@ func FuzzForwardedFor(f *testing.F) {
 			return
 		}
 		hops := strings.Split(list, ",")
-		for i := len(hops) - 1; i >= 0; i-- {
-			hop, ok := parseHop(wire.TrimSpace(hops[i]))
+		for _, h := range slices.Backward(hops) {
+			hop, ok := parseHop(wire.TrimSpace(h))
 			if !ok || !contains(trusted, hop) {
 				if !ok || hop != addr {
-					t.Errorf("%q: client %s is beyond hop %q", list, addr, hops[i])
+					t.Errorf("%q: client %s is beyond hop %q", list, addr, h)
 				}
 				return
 			}
