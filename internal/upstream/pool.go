@@ -17,16 +17,15 @@ import (
 )
 
 const (
-	// maxIdle bounds the idle connections of one pool. More than this many
+	// At most this many connections of one pool lie idle. More than this many
 	// requests at once still each get a connection; the surplus is closed when
 	// they end.
 	maxIdle = 256
 
-	// idleTimeout is how long a connection may lie idle. workerd closes its end
-	// after five idle seconds (KJ's HttpServerSettings.pipelineTimeout, measured
-	// by TestIdleTimeoutIsBelowWorkerds in internal/workers/workerd), so ours
-	// must be shorter.
-	idleTimeout = 3 * time.Second
+	// How long a connection may lie idle. The runtime closes its
+	// end after 15 idle seconds, so ours must be shorter
+	// (TestIdleTimeoutIsBelowWorkerds in internal/workers/workerd).
+	idleTimeout = 5 * time.Second
 
 	readerSize = 16 << 10
 	bufSize    = 4 << 10

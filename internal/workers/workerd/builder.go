@@ -59,7 +59,7 @@ func (b *builder) textBytes(s capnp.Struct, i uint16, v []byte) {
 	}
 }
 
-func (b *builder) data(s capnp.Struct, i uint16, v []byte) {
+func (b *builder) data(s capnp.Struct, i uint16, v []byte) { //nolint:unparam // the index belongs to the struct, which the caller knows
 	if b.err == nil {
 		b.keep(s.SetData(i, v))
 	}
@@ -81,9 +81,10 @@ func (b *builder) texts(s capnp.Struct, i uint16, v []string) {
 	}
 }
 
-func (b *builder) tag(s capnp.Struct, off capnp.DataOffset, v uint16) {
+// tag sets a union's tag, which in every struct used here is the first field.
+func (b *builder) tag(s capnp.Struct, v uint16) {
 	if b.err == nil {
-		s.SetUint16(off, v)
+		s.SetUint16(0, v)
 	}
 }
 

@@ -92,28 +92,28 @@ func (p *plan) encodeServices(b *builder, root capnp.Struct) {
 
 	user := l.Struct(0)
 	b.text(user, serviceName, serviceUser)
-	b.tag(user, serviceTag, serviceTagWorker)
+	b.tag(user, serviceTagWorker)
 	p.encodeWorker(b, b.child(user, serviceValue, wordBytes, workerPtrs))
 
 	// What answers on the ready socket. It is no worker, which would cost 5 ms
 	// of every start and 2 MB: a folder that is asked for a file it has not.
 	ready := l.Struct(1)
 	b.text(ready, serviceName, serviceReady)
-	b.tag(ready, serviceTag, serviceTagDisk)
+	b.tag(ready, serviceTagDisk)
 	b.text(b.child(ready, serviceValue, wordBytes, diskPtrs), diskPath, ".")
 
 	none := l.Struct(2)
 	b.text(none, serviceName, serviceNone)
-	b.tag(none, serviceTag, serviceTagNetwork)
+	b.tag(none, serviceTagNetwork)
 	b.texts(b.child(none, serviceValue, 0, networkPtrs), networkAllow, []string{})
 
 	for i, socket := range doors {
 		s := l.Struct(3 + i)
 		b.text(s, serviceName, servicePrefix+socket)
-		b.tag(s, serviceTag, serviceTagExternal)
+		b.tag(s, serviceTagExternal)
 		ext := b.child(s, serviceValue, wordBytes, externalPtrs)
 		b.text(ext, externalAddress, "unix:"+socket)
-		b.tag(ext, externalTag, externalTagHTTP)
+		b.tag(ext, externalTagHTTP)
 		encodeHTTPOptions(b, b.child(ext, externalHTTP, wordBytes, httpPtrs))
 	}
 }
@@ -154,10 +154,10 @@ func encodeHTTPOptions(b *builder, s capnp.Struct) {
 func (p *plan) encodeWorker(b *builder, s capnp.Struct) {
 	w := p.worker
 	if w.ServiceWorker {
-		b.tag(s, workerTag, workerTagScript)
+		b.tag(s, workerTagScript)
 		b.textBytes(s, workerCode, w.Modules[0].Body)
 	} else {
-		b.tag(s, workerTag, workerTagModules)
+		b.tag(s, workerTagModules)
 		encodeModules(b, s, p.modules)
 	}
 	b.text(s, workerDate, w.CompatibilityDate)
@@ -206,22 +206,22 @@ func encodeModules(b *builder, worker capnp.Struct, modules []Module) {
 func encodeModuleBody(b *builder, s capnp.Struct, m *Module) {
 	switch m.Kind {
 	case ESModule:
-		b.tag(s, moduleTag, moduleTagES)
+		b.tag(s, moduleTagES)
 		b.textBytes(s, moduleBody, m.Body)
 	case CommonJSModule:
-		b.tag(s, moduleTag, moduleTagCommonJS)
+		b.tag(s, moduleTagCommonJS)
 		b.textBytes(s, moduleBody, m.Body)
 	case TextModule:
-		b.tag(s, moduleTag, moduleTagText)
+		b.tag(s, moduleTagText)
 		b.textBytes(s, moduleBody, m.Body)
 	case JSONModule:
-		b.tag(s, moduleTag, moduleTagJSON)
+		b.tag(s, moduleTagJSON)
 		b.textBytes(s, moduleBody, m.Body)
 	case DataModule:
-		b.tag(s, moduleTag, moduleTagData)
+		b.tag(s, moduleTagData)
 		b.data(s, moduleBody, m.Body)
 	case WasmModule:
-		b.tag(s, moduleTag, moduleTagWasm)
+		b.tag(s, moduleTagWasm)
 		b.data(s, moduleBody, m.Body)
 	case PythonModule: // validate refuses it
 		fallthrough
@@ -245,16 +245,16 @@ func encodeBindings(b *builder, parent capnp.Struct, ptr uint16, bs []Binding) {
 func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 	switch v.Kind {
 	case TextBinding:
-		b.tag(s, bindingTag, bindingTagText)
+		b.tag(s, bindingTagText)
 		b.text(s, bindingValue, v.Text)
 	case JSONBinding:
-		b.tag(s, bindingTag, bindingTagJSON)
+		b.tag(s, bindingTagJSON)
 		b.text(s, bindingValue, v.Text)
 	case DataBinding:
-		b.tag(s, bindingTag, bindingTagData)
+		b.tag(s, bindingTagData)
 		b.data(s, bindingValue, v.Data)
 	case WasmBinding:
-		b.tag(s, bindingTag, bindingTagWasm)
+		b.tag(s, bindingTagWasm)
 		b.data(s, bindingValue, v.Data)
 	case FetcherBinding:
 		if v.TagRay {
@@ -263,7 +263,7 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 			encodeWrapped(b, s, &Wrapped{Module: moduleTagged, Inner: []Binding{plain}})
 			return
 		}
-		b.tag(s, bindingTag, bindingTagService)
+		b.tag(s, bindingTagService)
 		encodeDesignator(b, s, bindingValue, servicePrefix+v.Socket)
 	case WrappedBinding:
 		encodeWrapped(b, s, v.Wrapped)
@@ -273,7 +273,7 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 }
 
 func encodeWrapped(b *builder, s capnp.Struct, w *Wrapped) {
-	b.tag(s, bindingTag, bindingTagWrapped)
+	b.tag(s, bindingTagWrapped)
 	ws := b.child(s, bindingValue, 0, wrappedPtrs)
 	b.text(ws, wrappedModule, w.Module)
 	if w.Entrypoint != "" {
@@ -290,7 +290,7 @@ func (p *plan) encodeSockets(b *builder, root capnp.Struct) {
 		}
 		s := l.Struct(i)
 		b.text(s, socketName, pair[0])
-		b.tag(s, socketTag, socketTagHTTP)
+		b.tag(s, socketTagHTTP)
 		opts := b.child(s, socketHTTP, wordBytes, httpPtrs)
 		if pair[0] == socketUser {
 			encodeHTTPOptions(b, opts)

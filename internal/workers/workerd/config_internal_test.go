@@ -43,7 +43,7 @@ func everything() *Worker {
 
 func encode(tb testing.TB, w *Worker) []byte {
 	tb.Helper()
-	p, _, err := newPlan(w, []string{"--stack-size=800"}, secrets{nonce: "n", trace: "selvage:t"}, false)
+	p, _, err := newPlan(w, []string{"--stack-size=800"}, secrets{nonce: "n", trace: "selvage:t"}, entryDefault)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -141,14 +141,14 @@ func decode(tb testing.TB, msg []byte) decoded {
 		out.Services = append(out.Services, d.text(services.Struct(i), serviceName))
 	}
 	w := d.ptr(services.Struct(0), serviceValue).Struct()
-	if w.Uint16(workerTag) == workerTagScript {
+	if w.Uint16(0) == workerTagScript {
 		out.Script = d.text(w, workerCode)
 	} else {
 		kinds := []ModuleKind{ESModule, CommonJSModule, TextModule, DataModule, WasmModule, JSONModule}
 		ml := d.list(w, workerCode)
 		for i := range ml.Len() {
 			s := ml.Struct(i)
-			mod := Module{Name: d.text(s, moduleName), Kind: kinds[s.Uint16(moduleTag)]}
+			mod := Module{Name: d.text(s, moduleName), Kind: kinds[s.Uint16(0)]}
 			if mod.Kind == DataModule || mod.Kind == WasmModule {
 				mod.Body = d.ptr(s, moduleBody).Data()
 			} else {
@@ -184,7 +184,7 @@ func (r reader) ptr(s capnp.Struct, i uint16) capnp.Ptr {
 	return p
 }
 
-func (r reader) text(s capnp.Struct, i uint16) string    { return r.ptr(s, i).Text() }
+func (r reader) text(s capnp.Struct, i uint16) string     { return r.ptr(s, i).Text() }
 func (r reader) list(s capnp.Struct, i uint16) capnp.List { return r.ptr(s, i).List() }
 
 func (r reader) bindings(s capnp.Struct, i uint16) []Binding {
@@ -193,7 +193,7 @@ func (r reader) bindings(s capnp.Struct, i uint16) []Binding {
 	for i := range l.Len() {
 		s := l.Struct(i)
 		b := Binding{Name: r.text(s, bindingName)}
-		switch s.Uint16(bindingTag) {
+		switch s.Uint16(0) {
 		case bindingTagText:
 			b.Kind, b.Text = TextBinding, r.text(s, bindingValue)
 		case bindingTagJSON:
@@ -213,7 +213,7 @@ func (r reader) bindings(s capnp.Struct, i uint16) []Binding {
 				b = Binding{Name: b.Name, Kind: FetcherBinding, Socket: inner.Socket, TagRay: true}
 			}
 		default:
-			r.tb.Fatalf("binding %q has tag %d", b.Name, s.Uint16(bindingTag))
+			r.tb.Fatalf("binding %q has tag %d", b.Name, s.Uint16(0))
 		}
 		out = append(out, b)
 	}
@@ -289,7 +289,7 @@ func FuzzConfig(f *testing.F) {
 		}
 		// Our module names the main module in exactly one literal a line.
 		entry := string(got.Modules[0].Body)
-		if n := strings.Count(entry, "\n"); n != strings.Count(mustScript(t, "entry"), "\n") {
+		if n := strings.Count(entry, "\n"); n != strings.Count(mustScript(t, string(entryDefault)), "\n") {
 			t.Errorf("our module has %d lines:\n%s", n, entry)
 		}
 		if slices.ContainsFunc(w.Modules, func(m Module) bool { return cleanName(m.Name) == got.Modules[0].Name }) {
@@ -300,7 +300,7 @@ func FuzzConfig(f *testing.F) {
 
 func mustScript(tb testing.TB, name string) string {
 	tb.Helper()
-	s, err := script(name)
+	s, err := script(name, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

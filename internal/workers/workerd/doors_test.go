@@ -34,7 +34,9 @@ func TestBindingCallsCarryTheRay(t *testing.T) {
 	var mu sync.Mutex
 	got := make(map[string]string) // ray by request
 	door(t, dir, "d1.sock", func(w http.ResponseWriter, r *http.Request) {
-		var q struct{ Params []string }
+		var q struct {
+			Params []string `json:"params"`
+		}
 		body, _ := io.ReadAll(r.Body)
 		if err := json.Unmarshal(body, &q); err != nil || len(q.Params) != 1 {
 			t.Errorf("body %q: %v", body, err)

@@ -35,35 +35,34 @@ func newSecrets() secrets {
 	return secrets{nonce: hex.EncodeToString(b[:16]), trace: "selvage:" + hex.EncodeToString(b[16:])}
 }
 
-// newPlan puts our modules around the worker's. With plain, the entry module has
-// no default export.
-func newPlan(w *Worker, v8Flags []string, sec secrets, plain bool) (p *plan, entry string, err error) {
+// An entryKind is the name of the embedded module that becomes the main module.
+type entryKind string
+
+const (
+	entryDefault entryKind = "entry"       // has a default export
+	entryPlain   entryKind = "entry_plain" // has none
+)
+
+// newPlan puts our modules around the worker's. It also returns the name of the
+// entry module, which is empty for a script in service-worker syntax.
+func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan, entry string, err error) {
 	p = &plan{worker: w, v8Flags: v8Flags}
-	als, err := script("als")
-	if err != nil {
-		return nil, "", err
-	}
-	tagged, err := script("tagged", "HEADER", HeaderBindingRay)
-	if err != nil {
-		return nil, "", err
-	}
-	trace, err := script("trace", "NONCE", sec.nonce)
-	if err != nil {
-		return nil, "", err
-	}
-	p.extensions = []extensionModule{
-		{name: moduleALS, source: als, internal: true},
-		{name: moduleTagged, source: tagged, internal: true},
-		{name: sec.trace, source: trace},
+	for _, m := range []struct {
+		name, file string
+		internal   bool
+	}{{moduleALS, "als", true}, {moduleTagged, "tagged", true}, {sec.trace, "trace", false}} {
+		source, err := script(m.file, map[string]string{"HEADER": HeaderBindingRay, "NONCE": sec.nonce})
+		if err != nil {
+			return nil, "", err
+		}
+		p.extensions = append(p.extensions, extensionModule{name: m.name, source: source, internal: m.internal})
 	}
 	if w.ServiceWorker {
 		return p, "", nil
 	}
-	name := "entry"
-	if plain {
-		name = "entry_plain"
-	}
-	source, err := script(name, "RAY", HeaderRay, "TRACE", sec.trace, "MAIN", "./"+cleanName(w.Modules[0].Name))
+	source, err := script(string(kind), map[string]string{
+		"RAY": HeaderRay, "TRACE": sec.trace, "MAIN": "./" + cleanName(w.Modules[0].Name),
+	})
 	if err != nil {
 		return nil, "", err
 	}
@@ -75,22 +74,21 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, plain bool) (p *plan, ent
 // script returns an embedded module with its placeholders filled. Values are
 // put into string literals, so they are escaped as JSON is, which JavaScript
 // reads the same way.
-func script(name string, pairs ...string) (string, error) {
+func script(name string, values map[string]string) (string, error) {
 	src, err := scripts.ReadFile("js/" + name + ".js")
 	if err != nil {
 		return "", fmt.Errorf("workerd: built without its module %s: %w", name, err)
 	}
-	escaped := make([]string, len(pairs))
-	for i := 0; i < len(pairs); i += 2 {
-		quoted, err := json.Marshal(pairs[i+1])
+	var pairs []string
+	for key, value := range values {
+		quoted, err := json.Marshal(value)
 		if err != nil {
 			return "", fmt.Errorf("workerd: module %s: %w", name, err)
 		}
-		escaped[i] = "@@" + pairs[i] + "@@"
-		escaped[i+1] = string(quoted[1 : len(quoted)-1])
+		pairs = append(pairs, "@@"+key+"@@", string(quoted[1:len(quoted)-1]))
 	}
 	// One pass: a value that looks like a placeholder stays as it is.
-	return strings.NewReplacer(escaped...).Replace(string(src)), nil
+	return strings.NewReplacer(pairs...).Replace(string(src)), nil
 }
 
 // entryName returns a name for our main module that no module of the worker has.

@@ -1,16 +1,17 @@
 package workerd_test
 
 import (
-	"bufio"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
 )
 
-// TestIdleTimeoutIsBelowWorkerds measures after how long the runtime closes an
-// idle connection: the pool, which drops its own after three seconds, must always
-// be first.
+// TestIdleTimeoutIsBelowWorkerds holds that the pool, which drops its idle
+// connections after five seconds, is first: the runtime closes its end after 15
+// (measured).
 func TestIdleTimeoutIsBelowWorkerds(t *testing.T) {
 	t.Parallel()
 	p := start(t, esm(hello), nil)
@@ -22,19 +23,17 @@ func TestIdleTimeoutIsBelowWorkerds(t *testing.T) {
 	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.ReadResponse(bufio.NewReader(c.Reader), nil)
+	res, err := http.ReadResponse(c.Reader, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, res.Body)
 	begin := time.Now()
-	if err := c.SetReadDeadline(begin.Add(8 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(begin.Add(5500 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Read(make([]byte, 1))
-	after := time.Since(begin)
-	t.Logf("the runtime closed after %s (%v)", after.Round(time.Millisecond), err)
-	if after < 3500*time.Millisecond {
-		t.Errorf("too early for the pool: %s", after)
+	var timeout net.Error
+	if _, err := c.Read(make([]byte, 1)); !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("the runtime closed after %s, too early for the pool: %v", time.Since(begin), err)
 	}
 }

@@ -22,12 +22,12 @@ const (
 	// DefaultStartTimeout is how long the top level of a script may run.
 	DefaultStartTimeout = 10 * time.Second
 
-	// maxSocketPath is what fits into sockaddr_un with its final zero on every
+	// The longest path, maxSocketPath, is what fits into sockaddr_un with its final zero on every
 	// system (104 bytes on the BSDs, 108 on Linux).
 	maxSocketPath = 103
 
-	// exitGrace is how long a process that no longer answers may take to exit by
-	// itself, so that its last words are read.
+	// A time, exitGrace, within which a process that no longer answers may
+	// exit by itself, so that its last words are read.
 	exitGrace = 2 * time.Second
 )
 
@@ -72,27 +72,42 @@ func (l *Launcher) Start(ctx context.Context, dir string, w *Worker, onLog func(
 	if err != nil {
 		return nil, err
 	}
-	plain := !w.ServiceWorker && surelyNoDefault(&w.Modules[0])
-	p, err := l.launch(ctx, dir, w, onLog, plain)
+	kind := entryDefault
+	if !w.ServiceWorker && surelyNoDefault(&w.Modules[0]) {
+		kind = entryPlain
+	}
+	p, err := l.launch(ctx, dir, w, onLog, kind)
 	if mismatch := (*exportMismatchError)(nil); errors.As(err, &mismatch) {
 		// Whether the main module has a default export is only known once it
 		// was linked, and ours must have one exactly if it does.
-		p, err = l.launch(ctx, dir, w, onLog, !mismatch.hasDefault)
+		p, err = l.launch(ctx, dir, w, onLog, mismatch.want)
 	}
 	return p, err
 }
 
 // exportMismatchError says that the entry module has a default export and the
 // worker's main module has not, or the other way round.
-type exportMismatchError struct{ hasDefault bool }
+type exportMismatchError struct{ want entryKind }
 
 func (e *exportMismatchError) Error() string {
-	return fmt.Sprintf("workerd: main module has default export: %t, unlike the entry module", e.hasDefault)
+	return fmt.Sprintf("workerd: the main module needs the other entry module, %s", e.want)
 }
 
-func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func(LogLine), plain bool) (_ *Process, err error) {
+// mismatch compares what the entry module found with what it is.
+func mismatch(logs *logReader, kind entryKind) error {
+	info, known := logs.startInfo()
+	switch {
+	case known && kind == entryDefault && !info.Default:
+		return &exportMismatchError{want: entryPlain}
+	case known && kind == entryPlain && info.Default:
+		return &exportMismatchError{want: entryDefault}
+	}
+	return nil
+}
+
+func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func(LogLine), kind entryKind) (_ *Process, err error) {
 	sec := newSecrets()
-	pl, entry, err := newPlan(w, l.V8Flags, sec, plain)
+	pl, entry, err := newPlan(w, l.V8Flags, sec, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -126,24 +141,25 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	}
 	socks.closeFiles()
 
-	if err := await(startCtx, proc, logs, socks.ready, !w.ServiceWorker); err != nil {
-		return nil, explain(startCtx, proc, logs, limit, plain, err)
+	if err := await(startCtx, proc, logs, socks.ready); err != nil {
+		err = explain(startCtx, proc, logs, limit, err)
+		if other := mismatch(logs, kind); other != nil && startCtx.Err() == nil {
+			return nil, other // what was logged comes again with the other module
+		}
+		logs.ready()
+		return nil, err
 	}
-	info, known := logs.startInfo()
-	if known && info.Default == plain {
+	if err := mismatch(logs, kind); err != nil {
 		proc.Kill()
-		return nil, &exportMismatchError{hasDefault: info.Default}
+		return nil, err
 	}
 	logs.ready()
-	return &Process{
-		proc: proc,
-		pool: upstream.New(socks.http),
-		dir:  dir,
-		took: time.Since(begin),
-		info: info,
-		logs: logs,
-		log:  l.Log,
-	}, nil
+	info, _ := logs.startInfo()
+	p := &Process{proc: proc, pool: upstream.New(socks.http), dir: dir, took: time.Since(begin), info: info}
+	if l.Log != nil {
+		l.Log.DebugContext(ctx, "worker started", "script", w.Script, "version", w.Version, "pid", p.Pid(), "took", p.took)
+	}
+	return p, nil
 }
 
 func (l *Launcher) spec(dir string, socks *sockets, config io.Reader, logs *logReader) supervise.Spec {
@@ -168,20 +184,17 @@ func (l *Launcher) spec(dir string, socks *sockets, config io.Reader, logs *logR
 }
 
 // errStartTimeout is the cause of a context that ended for lack of time.
-var errStartTimeout = errors.New("start timed out") //nolint:gochecknoglobals // a sentinel error
+var errStartTimeout = errors.New("start timed out")
 
-// await returns nil when the process answers on its ready socket and, with info,
-// the entry module has reported.
-func await(ctx context.Context, proc *supervise.Process, logs *logReader, ready string, info bool) error {
+// await returns nil when the process answers on its ready socket and the entry
+// module, where there is one, has reported.
+func await(ctx context.Context, proc *supervise.Process, logs *logReader, ready string) error {
 	// The socket already listens, so this connects at once; the answer comes
 	// when every service of the config has started.
 	if err := ask(ctx, ready); err != nil {
 		return err
 	}
-	if !info {
-		return nil
-	}
-	// It was written before the answer, but comes through another descriptor.
+	// The report was written before the answer, but comes through another descriptor.
 	select {
 	case <-logs.started:
 		return nil
@@ -217,7 +230,7 @@ func ask(ctx context.Context, socket string) error {
 }
 
 // explain ends a process that failed to start and says whose fault it is.
-func explain(ctx context.Context, proc *supervise.Process, logs *logReader, limit time.Duration, plain bool, cause error) error {
+func explain(ctx context.Context, proc *supervise.Process, logs *logReader, limit time.Duration, cause error) error {
 	if ctx.Err() == nil {
 		// The connection broke: the process is about to exit. Its last words
 		// are needed.
@@ -230,10 +243,6 @@ func explain(ctx context.Context, proc *supervise.Process, logs *logReader, limi
 	timedOut := errors.Is(context.Cause(ctx), errStartTimeout)
 	_, cpu, usageErr := proc.Usage()
 	proc.Kill()
-	if info, known := logs.startInfo(); known && !plain && !info.Default && !timedOut {
-		// Ours had a default export and the worker's has none.
-		return &exportMismatchError{hasDefault: false}
-	}
 	fault, tail := logs.startFailure()
 	switch {
 	case fault != nil:

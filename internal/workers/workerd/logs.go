@@ -13,13 +13,14 @@ import (
 
 const (
 	rayLen = 16
-	// maxPending bounds the exceptions whose second mention, by the runtime, is
-	// still awaited; maxPendingAge is how long that can take.
+	// Bounds on the exceptions whose second mention, by the runtime, is still
+	// awaited.
 	maxPending    = 64
 	maxPendingAge = 5 * time.Second
-	// maxStartErrors bounds what is kept of the runtime's words about a failed
-	// start, in bytes.
+	// Bounds on what is kept while a worker starts: of the runtime's words about
+	// its failure, in bytes, and of log lines.
 	maxStartErrors = 64 << 10
+	maxHeld        = 1000
 )
 
 // started is what the entry module says when the worker's top level has run.
@@ -34,15 +35,16 @@ type started struct {
 type logReader struct {
 	onLog func(LogLine)
 	now   func() time.Time
-	mark  []byte // begins the lines that only our modules write
-	entry string // name of our entry module; frames of it are taken out
+	mark  string // begins the lines that only our modules write
+	entry string // name of our entry module, if there is one; frames of it are taken out
 
 	mu       sync.Mutex
 	pending  []pendingException
 	starting bool
 	failure  []string // what the runtime said about the worker while starting
 	size     int
-	tail     string // the last line that is no structured one
+	held     []LogLine // logged while starting
+	tail     string    // the last line that is no structured one
 	started  chan struct{}
 	info     started
 	known    bool // info was received
@@ -58,14 +60,18 @@ func newLogReader(nonce, entry string, onLog func(LogLine)) *logReader {
 	if onLog == nil {
 		onLog = func(LogLine) {}
 	}
-	return &logReader{
+	r := &logReader{
 		onLog:    onLog,
 		now:      time.Now,
-		mark:     []byte("\x01!" + nonce + "\x01"),
+		mark:     "\x01!" + nonce + "\x01",
 		entry:    entry,
 		starting: true,
 		started:  make(chan struct{}),
 	}
+	if entry == "" {
+		close(r.started) // there is nobody who would report
+	}
+	return r
 }
 
 // rawLine is a line of workerd's structured log. Console output has a number as
@@ -91,13 +97,13 @@ func (r *logReader) line(b []byte) {
 		return
 	}
 	line.Kind = Console
-	if rest, ok := strings.CutPrefix(raw.Message, string(r.mark)); ok {
+	if rest, ok := strings.CutPrefix(raw.Message, r.mark); ok {
 		r.marked(line, rest)
 		return
 	}
 	line.Ray, line.Message = cutRay(raw.Message)
 	line.Message = r.cutFrames(line.Message)
-	r.onLog(line)
+	r.emit(line)
 }
 
 // plain takes a line that is not structured: what the C library, V8 or a panic
@@ -108,7 +114,7 @@ func (r *logReader) plain(b []byte) {
 		return
 	}
 	r.tail = text
-	r.onLog(LogLine{Time: r.now(), Level: "error", Kind: Runtime, Message: text})
+	r.emit(LogLine{Time: r.now(), Level: "error", Kind: Runtime, Message: text})
 }
 
 // runtime takes what workerd itself says.
@@ -132,7 +138,7 @@ func (r *logReader) runtime(line LogLine, message string) {
 		r.tail = message
 	}
 	line.Message = r.cutFrames(message)
-	r.onLog(line)
+	r.emit(line)
 }
 
 // alreadyReported drops the runtime's "Uncaught exception: file.c++:1: failed:
@@ -160,7 +166,10 @@ func (r *logReader) marked(line LogLine, text string) {
 		Name    string `json:"name"`
 		Message string `json:"message"`
 		Stack   string `json:"stack"`
-		Plain   bool   `json:"plain"`
+		// Plain says that what was thrown is no Error.
+		Plain bool `json:"plain"`
+		// Background says that the runtime will not log it.
+		Background bool `json:"background"`
 		started
 	}
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
@@ -168,29 +177,54 @@ func (r *logReader) marked(line LogLine, text string) {
 	}
 	switch m.Type {
 	case "started":
-		if !r.known {
+		if !r.known && r.entry != "" {
 			r.info, r.known = m.started, true
 			close(r.started)
 		}
 	case "exception":
-		if len(r.pending) == maxPending {
-			r.pending = r.pending[1:]
+		switch {
+		case m.Background:
+		case m.Plain:
+			r.expect("") // the runtime prints such values in its own way
+		default:
+			r.expect(m.Message)
 		}
-		p := pendingException{text: m.Message, at: r.now()}
-		if m.Plain {
-			p.text = ""
-		}
-		r.pending = append(r.pending, p)
 		line.Kind, line.Level = Exception, "error"
 		line.Ray = validRay(m.Ray)
 		line.Message = exceptionText(m.Name, m.Message)
 		line.Stack = r.cutFrames(stackFrames(m.Stack))
-		r.onLog(line)
+		r.emit(line)
 	}
 }
 
-// info returns what the entry module said, if it did.
-func (r *logReader) startInfo() (started, bool) {
+// expect remembers that the runtime will log an exception, too.
+func (r *logReader) expect(message string) {
+	if len(r.pending) == maxPending {
+		r.pending = r.pending[1:]
+	}
+	r.pending = append(r.pending, pendingException{text: message, at: r.now()})
+}
+
+// emit passes a line on, or keeps it while it is not known whether this process
+// will be the one.
+func (r *logReader) emit(l LogLine) {
+	if r.starting && len(r.held) < maxHeld {
+		r.held = append(r.held, l)
+		return
+	}
+	r.release()
+	r.onLog(l)
+}
+
+func (r *logReader) release() {
+	for _, l := range r.held {
+		r.onLog(l)
+	}
+	r.held = nil
+}
+
+// startInfo returns what the entry module said, if it did.
+func (r *logReader) startInfo() (info started, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.info, r.known
@@ -201,6 +235,7 @@ func (r *logReader) ready() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.starting = false
+	r.release()
 }
 
 // startFailure returns the worker's fault, if the runtime named one, and the last

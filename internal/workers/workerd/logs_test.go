@@ -144,6 +144,40 @@ func expectNoRuntimeLines(t *testing.T, p *workerd.Process, sink *logSink) {
 	}
 }
 
+func TestBackgroundExceptions(t *testing.T) {
+	for name, source := range map[string]string{
+		"object": `export default { fetch(req, env, ctx) { ctx.waitUntil(Promise.reject(new Error("background"))); return new Response("ok"); } };`,
+		"class": `import { WorkerEntrypoint } from "cloudflare:workers";
+			export default class extends WorkerEntrypoint { fetch() { this.ctx.waitUntil((async () => { await 1; throw new Error("background"); })()); return new Response("ok"); } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink := newSink()
+			p := start(t, esm(source), sink)
+			for i := range 2 {
+				expect(t, p, "/", "ok", "cf-ray: "+ray(i))
+			}
+			for i, l := range sink.waitFor(t, 2, kind(workerd.Exception)) {
+				if l.Message != "Error: background" || l.Ray != ray(i) || !strings.Contains(l.Stack, "index.js:") {
+					t.Errorf("line %+v", l)
+				}
+			}
+			expectNoRuntimeLines(t, p, sink)
+		})
+	}
+}
+
+// TestSecondStartIsSilent holds that what the top level prints comes once, also
+// when the entry module had to be the other one.
+func TestSecondStartIsSilent(t *testing.T) {
+	sink := newSink()
+	p := start(t, esm(`console.log("default top"); addEventListener("fetch", (e) => { console.log("in"); e.respondWith(new Response("ok")); });`), sink)
+	expect(t, p, "/", "ok")
+	expectNoRuntimeLines(t, p, sink)
+	if got := sink.all(); len(got) != 2 || got[0].Message != "default top" || got[1].Message != "in" {
+		t.Errorf("lines %+v", got)
+	}
+}
+
 func TestForgedMarks(t *testing.T) {
 	sink := newSink()
 	p := start(t, esm(`

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -20,8 +19,6 @@ type Process struct {
 	dir     string
 	took    time.Duration
 	info    started
-	log     *slog.Logger
-	logs    *logReader
 	cleanup sync.Once
 	rmErr   error
 }

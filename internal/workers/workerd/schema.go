@@ -7,8 +7,8 @@ package workerd
 // there is byte a/8 here). Layouts never change in Cap'n Proto, they only grow,
 // so a newer workerd reads these messages too.
 
-// Every struct here with data has its union tag, or its only flag, in the first
-// word.
+// Every struct here with data has its union tag (bits[0, 16)), or its only flag, in
+// the first word.
 const wordBytes = 8
 
 // From "struct Config": 8 bytes, 7 ptrs.
@@ -32,7 +32,6 @@ const (
 	socketBytes   = 16
 	socketPtrs    = 5
 	socketName    = 0
-	socketTag     = 0
 	socketTagHTTP = 0
 	socketHTTP    = 2
 	socketService = 4
@@ -42,7 +41,6 @@ const (
 const (
 	servicePtrs        = 2
 	serviceName        = 0
-	serviceTag         = 0
 	serviceTagWorker   = 1
 	serviceTagNetwork  = 2
 	serviceTagExternal = 3
@@ -60,7 +58,6 @@ const (
 // From "struct Worker": 8 bytes, 16 ptrs.
 const (
 	workerPtrs           = 16
-	workerTag            = 0
 	workerTagModules     = 0
 	workerTagScript      = 1
 	workerCode           = 0
@@ -74,7 +71,6 @@ const (
 const (
 	modulePtrs        = 3
 	moduleName        = 0
-	moduleTag         = 0
 	moduleTagES       = 0
 	moduleTagCommonJS = 1
 	moduleTagText     = 2
@@ -88,7 +84,6 @@ const (
 const (
 	bindingPtrs       = 6
 	bindingName       = 0
-	bindingTag        = 0
 	bindingTagText    = 2
 	bindingTagData    = 3
 	bindingTagJSON    = 4
@@ -110,7 +105,6 @@ const (
 const (
 	externalPtrs    = 4
 	externalAddress = 0
-	externalTag     = 0
 	externalTagHTTP = 0
 	externalHTTP    = 1
 )

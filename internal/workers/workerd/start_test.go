@@ -59,14 +59,18 @@ func TestStartErrors(t *testing.T) {
 			w:    with(ok, func(w *workerd.Worker) { w.CompatibilityDate = "2099-01-01" }),
 			text: "This Worker requires compatibility date \"2099-01-01\", but the newest date supported by this server binary is \"…",
 		},
-		"no date":       {w: with(ok, func(w *workerd.Worker) { w.CompatibilityDate = "x" }), text: "Invalid compatibility date: x"},
-		"python":        {w: with(ok, func(w *workerd.Worker) { w.Modules[0].Kind = workerd.PythonModule }), text: "Python Workers are not supported…"},
-		"python flag":   {w: with(ok, func(w *workerd.Worker) { w.CompatibilityFlags = []string{"python_workers"} }), text: "Python Workers are not supported…"},
-		"main is text":  {w: with(ok, func(w *workerd.Worker) { w.Modules[0].Kind = workerd.TextModule }), text: "The main module \"index.js\" must be an ES module."},
-		"no modules":    {w: with(ok, func(w *workerd.Worker) { w.Modules = nil }), text: "The script has no modules."},
-		"twice":         {w: with(ok, func(w *workerd.Worker) { w.Modules = append(w.Modules, workerd.Module{Name: "./index.js", Kind: workerd.TextModule}) }), text: "The module name \"./index.js\" is empty or used twice."},
-		"control":       {w: with(ok, func(w *workerd.Worker) { w.Modules[0].Name = "a\x00.js" }), text: "The name of a module has a control character: \"a\\x00.js\""},
-		"invalid JSON":  {w: with(ok, func(w *workerd.Worker) { w.Bindings = []workerd.Binding{{Name: "J", Kind: workerd.JSONBinding, Text: "{"}} }), text: "…"},
+		"no date":      {w: with(ok, func(w *workerd.Worker) { w.CompatibilityDate = "x" }), text: "Invalid compatibility date: x"},
+		"python":       {w: with(ok, func(w *workerd.Worker) { w.Modules[0].Kind = workerd.PythonModule }), text: "Python Workers are not supported…"},
+		"python flag":  {w: with(ok, func(w *workerd.Worker) { w.CompatibilityFlags = []string{"python_workers"} }), text: "Python Workers are not supported…"},
+		"main is text": {w: with(ok, func(w *workerd.Worker) { w.Modules[0].Kind = workerd.TextModule }), text: "The main module \"index.js\" must be an ES module."},
+		"no modules":   {w: with(ok, func(w *workerd.Worker) { w.Modules = nil }), text: "The script has no modules."},
+		"twice": {w: with(ok, func(w *workerd.Worker) {
+			w.Modules = append(w.Modules, workerd.Module{Name: "./index.js", Kind: workerd.TextModule})
+		}), text: "The module name \"./index.js\" is empty or used twice."},
+		"control": {w: with(ok, func(w *workerd.Worker) { w.Modules[0].Name = "a\x00.js" }), text: "The name of a module has a control character: \"a\\x00.js\""},
+		"invalid JSON": {w: with(ok, func(w *workerd.Worker) {
+			w.Bindings = []workerd.Binding{{Name: "J", Kind: workerd.JSONBinding, Text: "{"}}
+		}), text: "…"},
 		"service throw": {w: with("\nthrow new Error('sw');", func(w *workerd.Worker) { w.ServiceWorker = true }), text: "Uncaught Error: sw\n  at …"},
 	}
 	for name, tt := range tests {

@@ -8,15 +8,16 @@ import (
 	"unicode/utf8"
 )
 
+// Bounds on what goes into one config.
 const (
-	// maxName bounds the name of a module or binding, in bytes.
+	// The name of a module or binding, in bytes.
 	maxName = 1024
-	// maxModules bounds the modules of a worker, and the bindings.
+	// The number of modules of a worker, of bindings, of flags.
 	maxModules = 50_000
-	// maxTotal bounds all bodies together, in bytes: far above what an upload
+	// All bodies together, in bytes: far above what an upload
 	// may bring, and below what one message can hold.
 	maxTotal = 512 << 20
-	// maxNesting bounds wrapped bindings within wrapped bindings.
+	// Wrapped bindings within wrapped bindings.
 	maxNesting = 4
 )
 

@@ -125,11 +125,11 @@ func startIn(t *testing.T, l *workerd.Launcher, dir string, w *workerd.Worker, s
 }
 
 // do sends one request through the pool and returns status and body.
-func do(t testing.TB, p *workerd.Process, path string, header ...string) (status int, body string) {
-	t.Helper()
-	status, body, err := try(t.Context(), p, path, header...)
+func do(tb testing.TB, p *workerd.Process, path string, header ...string) (status int, body string) {
+	tb.Helper()
+	status, body, err := try(tb.Context(), p, path, header...)
 	if err != nil {
-		t.Fatalf("GET %s: %v", path, err)
+		tb.Fatalf("GET %s: %v", path, err)
 	}
 	return status, body
 }
@@ -219,4 +219,3 @@ func TestModuleKinds(t *testing.T) {
 		})
 	}
 }
-

@@ -10,14 +10,36 @@ const { apply } = Reflect;
 const { then } = Promise.prototype;
 const { get } = Headers.prototype;
 
+// A promise given to ctx.waitUntil that is rejected is an exception of the worker,
+// too, of which the runtime says nothing. The class of ctx has no global name, so
+// it is reached through the first ctx that comes.
+let watched = false;
+function watch(ctx) {
+  const proto = typeof ctx === "object" && ctx !== null ? Object.getPrototypeOf(ctx) : null;
+  const original = proto?.waitUntil;
+  if (typeof original !== "function") return;
+  watched = true;
+  const { waitUntil } = {
+    waitUntil(promise) {
+      apply(original, this, [promise]);
+      if (promise instanceof Promise) {
+        const ray = current.getStore();
+        apply(then, promise, [undefined, (error) => report(ray, error, true)]);
+      }
+    },
+  };
+  Object.defineProperty(proto, "waitUntil", { value: waitUntil, configurable: true, writable: true });
+}
+
 // A method that runs a handler of the worker with the request's ray at hand, and
 // reports what it throws. All in one function: each would be one more frame in
 // the stacks that the worker sees.
 const method = (name, fn, self) => ({
   [name](...args) {
     const ray = name === "fetch" ? (apply(get, args[0].headers, ["@@RAY@@"]) ?? undefined) : undefined;
+    if (!watched) watch(args[2] ?? this?.ctx);
     const fail = (error) => {
-      report(ray, error);
+      report(ray, error, false);
       throw error;
     };
     let result;

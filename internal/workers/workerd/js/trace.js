@@ -42,9 +42,10 @@ const cut = (value, max) => {
   return text.length > max ? apply(slice, text, [0, max]) + "…" : text;
 };
 
-// Reports an exception that the worker did not catch. Nothing in it may throw,
-// whatever the worker threw.
-export function report(ray, error) {
+// Reports an exception that the worker did not catch; in the background means
+// that no answer depends on it. Nothing in it may throw, whatever the worker
+// threw.
+export function report(ray, error, background) {
   let name = "Error", message = "", stack = "", plain = false;
   try {
     if (error instanceof Error) {
@@ -59,7 +60,7 @@ export function report(ray, error) {
     plain = true;
   }
   try {
-    apply(emit, console, [MARK + stringify({ type: "exception", ray, name, message, stack, plain })]);
+    apply(emit, console, [MARK + stringify({ type: "exception", ray, name, message, stack, plain, background })]);
   } catch {
     // The exception itself still goes to the runtime, which logs it.
   }
