@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 )
+
+const wranglerScript = "tools/node_modules/wrangler/bin/wrangler.js"
 
 // nginx starts nginx with one server block on a free port.
 func (b *bench) nginx(ctx context.Context, server string) (*process, string, error) {
@@ -67,20 +70,25 @@ func (b *bench) caddy(site string) (*process, string, error) {
 	return p, fmt.Sprintf("http://127.0.0.1:%d/", port), err
 }
 
-// miniflare starts the hello worker in Miniflare, as "wrangler dev" does.
+// miniflare starts the hello worker in Miniflare, by "wrangler dev".
 func (b *bench) miniflare() (*process, string, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, "", err
 	}
-	dir, err := filepath.Abs("tools")
+	dir, err := os.MkdirTemp(b.dir, "miniflare-")
 	if err != nil {
 		return nil, "", err
 	}
-	script := fmt.Sprintf(`import { Miniflare } from "miniflare";
-const mf = new Miniflare({ host: "127.0.0.1", port: %d, cf: false, compatibilityDate: "2026-09-01", modules: [{ type: "ESModule", path: "index.js", contents: %q }] });
-await mf.ready; setInterval(() => {}, 1 << 30);`, port, helloScript)
-	p, err := b.start(nil, dir, "node", "--input-type=module", "-e", script)
+	if err := os.WriteFile(filepath.Join(dir, "index.js"), []byte(helloScript), 0o600); err != nil {
+		return nil, "", err
+	}
+	script, err := filepath.Abs(wranglerScript)
+	if err != nil {
+		return nil, "", err
+	}
+	p, err := b.start([]string{"HOME=" + dir, "WRANGLER_SEND_METRICS=false", "CLOUDFLARE_CF_FETCH_ENABLED=false"}, dir,
+		"node", script, "dev", "index.js", "--ip", "127.0.0.1", "--port", strconv.Itoa(port), "--compatibility-date", "2026-09-01", "--log-level", "error", "--show-interactive-dev-session=false")
 	return p, fmt.Sprintf("http://127.0.0.1:%d/", port), err
 }
 

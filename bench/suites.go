@@ -312,6 +312,9 @@ func deployShare(ctx context.Context, b *bench) error {
 	if err := os.MkdirAll(filepath.Join(dir, "public"), 0o755); err != nil {
 		return err
 	}
+	if _, err := p.client.Status(ctx); err != nil { // so that the metric is there
+		return err
+	}
 	var total, share []float64
 	for i := range b.rounds + 1 {
 		for name, body := range map[string]string{
@@ -344,7 +347,7 @@ func deployShare(ctx context.Context, b *bench) error {
 }
 
 func (b *bench) wrangler(ctx context.Context, p *platform, dir string, args ...string) error {
-	script, err := filepath.Abs("tools/node_modules/wrangler/bin/wrangler.js")
+	script, err := filepath.Abs(wranglerScript)
 	if err != nil {
 		return err
 	}

@@ -71,10 +71,14 @@ func (c *call) appendOrigin(b []byte) []byte {
 	}
 	scheme := c.client.scheme
 	b = appendField(b, "X-Forwarded-Proto", scheme)
-	b = append(b, `CF-Visitor: {"scheme":"`...)
-	b = append(b, scheme...)
-	b = append(b, "\"}\r\n"...)
-	b = appendField(b, "Selvage-Proto", scheme)
+	if scheme != "http" {
+		// What follows says http when it is not there, and each field of a
+		// request costs the runtime a microsecond of the one core it has.
+		b = append(b, `CF-Visitor: {"scheme":"`...)
+		b = append(b, scheme...)
+		b = append(b, "\"}\r\n"...)
+		b = appendField(b, "Selvage-Proto", scheme)
+	}
 	// request.cf: only what is known. No place is invented.
 	b = append(b, `Selvage-CF: {"httpProtocol":"`...)
 	b = append(b, c.r.Proto...)

@@ -14,6 +14,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/selvage-dev/selvage/internal/sockio"
 )
 
 const (
@@ -187,6 +189,7 @@ func closeAll(conns []*Conn) {
 }
 
 func newConn(nc net.Conn) (*Conn, error) {
+	nc = sockio.Wrap(nc)
 	c := &Conn{
 		Conn:   nc,
 		Reader: bufio.NewReaderSize(nc, readerSize),

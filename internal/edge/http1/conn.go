@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/edge/wire"
+	"github.com/selvage-dev/selvage/internal/sockio"
 )
 
 // States of a connection: see the package comment.
@@ -20,8 +21,7 @@ const (
 // conn is one client connection.
 type conn struct {
 	srv     *Server
-	nc      net.Conn
-	tcp     *net.TCPConn // nc, if it is one
+	nc      *sockio.Conn
 	peer    wire.Peer
 	counted bool // in the server's perIP
 
@@ -37,9 +37,8 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn, peer wire.Peer) *conn {
-	c := &conn{srv: s, nc: nc, peer: peer}
-	c.tcp, _ = nc.(*net.TCPConn)
-	c.first.init(&s.buffers, nc, minBuffer)
+	c := &conn{srv: s, nc: sockio.Wrap(nc), peer: peer}
+	c.first.init(&s.buffers, c.nc, minBuffer)
 	return c
 }
 

@@ -1,10 +1,11 @@
 package http1
 
 import (
-	"errors"
 	"io"
 	"net"
 	"syscall"
+
+	"github.com/selvage-dev/selvage/internal/sockio"
 )
 
 // lazyReader reads from a connection into a buffer that it takes only when there
@@ -54,23 +55,18 @@ func (r *lazyReader) read() (int, error) {
 // read, until it returns true.
 func (r *lazyReader) readReady(fd uintptr) bool {
 	b := r.pool.get(r.size)
-	for {
-		n, err := syscall.Read(int(fd), b.b)
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if n > 0 {
-			r.buf, r.n, r.err = b, n, nil
-			return true
-		}
-		r.pool.put(b)
-		if errors.Is(err, syscall.EAGAIN) {
-			return false
-		}
-		r.n, r.err = 0, err
-		if err == nil {
-			r.err = io.EOF
-		}
+	n, errno := sockio.Read(fd, b.b)
+	if n > 0 {
+		r.buf, r.n, r.err = b, n, nil
 		return true
 	}
+	r.pool.put(b)
+	if errno == syscall.EAGAIN {
+		return false
+	}
+	r.n, r.err = 0, io.EOF
+	if errno != 0 {
+		r.err = errno
+	}
+	return true
 }

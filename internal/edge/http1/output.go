@@ -1,8 +1,8 @@
 package http1
 
 import (
+	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -15,10 +15,6 @@ import (
 // and a small body.
 const outSize = 8 << 10
 
-// filePart bounds what one sendfile may send, so that the write timeout sees
-// progress.
-const filePart = 256 << 10
-
 type framing uint8
 
 const (
@@ -30,10 +26,7 @@ const (
 
 // output is the state of an answer.
 type output struct {
-	buf       []byte    // not yet sent
-	vec       [2][]byte // these three are here so as not to be allocated
-	bufs      net.Buffers
-	part      io.LimitedReader
+	buf       []byte // not yet sent
 	started   bool
 	done      bool
 	tunnelled bool
@@ -163,19 +156,9 @@ func (x *exchange) send(p []byte) error {
 		return nil
 	}
 	c := x.c
-	if c.tcp == nil {
-		if err := x.Flush(); err != nil {
-			return err
-		}
-		o.err = c.write(p)
-		return o.err
-	}
-	o.vec = [2][]byte{o.buf, p}
-	o.bufs = o.vec[:]
 	c.wr.arm(&c.srv.clock, c.srv.limits.Load().WriteTimeout)
-	_, err := o.bufs.WriteTo(c.tcp) // writev(2)
+	_, err := c.nc.Write2(o.buf, p)
 	o.err = c.wrote(err)
-	o.vec, o.bufs = [2][]byte{}, nil
 	o.buf = o.buf[:0]
 	return o.err
 }
@@ -202,33 +185,24 @@ func (x *exchange) WriteFile(f *os.File, offset, n int64) error {
 		o.err = io.ErrShortWrite
 		return o.err
 	}
-	if o.framing == chunked || n <= midBuffer || x.c.tcp == nil {
+	if o.framing == chunked || n <= midBuffer {
 		return x.copyFile(f, offset, n)
 	}
-	if _, err := f.Seek(offset, io.SeekStart); err != nil {
-		o.err = err
-		return err
-	}
-	if err := x.Flush(); err != nil {
-		return err
-	}
 	c := x.c
-	for n > 0 {
-		o.part = io.LimitedReader{R: f, N: min(n, filePart)}
-		c.wr.arm(&c.srv.clock, c.srv.limits.Load().WriteTimeout)
-		sent, err := c.tcp.ReadFrom(&o.part) // sendfile(2)
-		o.part.R = nil
-		if o.err = c.wrote(err); o.err != nil {
-			return o.err
-		}
-		if sent == 0 { // the file is shorter than it was
-			o.err = io.ErrUnexpectedEOF
-			return o.err
-		}
-		n -= sent
-		o.remain -= sent
+	timeout := c.srv.limits.Load().WriteTimeout
+	progress := func() { c.wr.arm(&c.srv.clock, timeout) }
+	progress()
+	err := c.nc.SendFile(o.buf, f, offset, n, progress)
+	o.buf = o.buf[:0]
+	if errors.Is(err, io.ErrUnexpectedEOF) { // the file is shorter than it was
+		_ = c.wr.disarm()
+		o.err = io.ErrUnexpectedEOF
+		return o.err
 	}
-	return nil
+	if o.err = c.wrote(err); o.err == nil {
+		o.remain -= n
+	}
+	return o.err
 }
 
 // copyFile sends a part of f through the ordinary way out.
