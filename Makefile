@@ -8,6 +8,7 @@ COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 NODE_DEPS := tools/node_modules/.installed
+APP_DEPS  := examples/links/node_modules/.installed
 LINTER    := tools/bin/golangci-lint
 BLOB      := internal/runtimebin/workerd.zst
 WORKERD   := tools/node_modules/@cloudflare/workerd-$(shell go env GOOS)-$(shell go env GOARCH | sed 's/amd64/64/')/bin/workerd
@@ -22,6 +23,11 @@ $(NODE_DEPS): tools/package.json tools/package-lock.json tools/.npmrc
 	@npm --prefix tools ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+$(APP_DEPS): examples/links/package.json examples/links/package-lock.json examples/links/.npmrc
+	@echo "installing what examples/links imports"
+	@npm --prefix examples/links ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 $(LINTER): tools/go.mod tools/go.sum
 	go build -C tools -o bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint golang.org/x/perf/cmd/benchstat
 
@@ -31,16 +37,16 @@ $(BLOB): $(NODE_DEPS)
 build: $(BLOB) ## Build bin/selvage: one file, workerd inside.
 	go build -trimpath -tags embed_workerd -ldflags '$(LDFLAGS)' -o bin/selvage ./cmd/selvage
 
-demo: build ## Build, start the platform, deploy examples/links with wrangler, print its URL.
+demo: build $(APP_DEPS) ## Build, start the platform, deploy examples/links with wrangler, print its URL.
 	@scripts/demo start
 
 demo-stop: ## Stop the platform that make demo started.
 	@scripts/demo stop
 
-test: build ## Run every test: unit (race detector), golden files, end to end with wrangler.
+test: build $(APP_DEPS) ## Run every test: unit (race detector), golden files, end to end with wrangler.
 	go run ./test/runner
 
-crash: build ## Run the long crash and deploy counts in full; writes bench/reports/crash.md.
+crash: build $(APP_DEPS) ## Run the long crash and deploy counts in full; writes bench/reports/crash.md.
 	go run ./test/runner -full
 
 bench: build ## Measure against peers side by side; writes bench/reports/.
@@ -58,4 +64,5 @@ fuzz: ## Fuzz every parser of outside bytes for 30 s each.
 	go run ./test/runner -fuzz 30s
 
 clean: ## Remove what builds made (not the installed tools).
+	@scripts/demo stop
 	rm -rf bin .demo $(BLOB)
