@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 
@@ -27,7 +28,7 @@ func main() {
 		os.Exit(1) // asked twice: at once
 	}()
 	os.Exit(cli.Run(ctx, cli.Process{
-		Args: os.Args[1:], Environ: os.Environ(), Version: version, Commit: commit,
+		Args: os.Args[1:], Environ: os.Environ(), Version: version, Commit: commit, Program: program(),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Hangup: func() <-chan os.Signal {
 			c := make(chan os.Signal, 1)
@@ -35,4 +36,25 @@ func main() {
 			return c
 		},
 	}))
+}
+
+// program is how the operator can run this file again from any folder.
+func program() string {
+	const name = "selvage"
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	found, err := exec.LookPath(name)
+	if err != nil {
+		return self
+	}
+	a, err := os.Stat(self)
+	if err != nil {
+		return name
+	}
+	if b, err := os.Stat(found); err == nil && os.SameFile(a, b) {
+		return name
+	}
+	return self
 }

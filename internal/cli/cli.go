@@ -29,6 +29,9 @@ type Process struct {
 	Stdin           io.Reader
 	Stdout, Stderr  io.Writer
 	Version, Commit string // of the build
+	// Program is how the caller can run this program again from any folder:
+	// its name, or its path when that is not in PATH. Empty means "selvage".
+	Program string
 	// Hangup subscribes to SIGHUP; only "up" does. May be nil.
 	Hangup func() <-chan os.Signal
 }
@@ -36,6 +39,9 @@ type Process struct {
 // Run runs one command and returns its exit code. When ctx ends, a platform
 // drains and a follower stops; both exit with 0.
 func Run(ctx context.Context, p Process) int {
+	if p.Program == "" {
+		p.Program = "selvage"
+	}
 	a := &app{Process: p}
 	root := a.root() //nolint:contextcheck // commands get ctx from ExecuteContext
 	root.SetArgs(p.Args)

@@ -286,7 +286,7 @@ func TestFriendlyText(t *testing.T) {
 	go func() {
 		exited <- cli.Run(ctx, cli.Process{
 			Args: []string{"up", "--data", data, "--port", "0", "--api-port", "0"}, Environ: environ(data),
-			Stdin: strings.NewReader(""), Stdout: write, Stderr: io.Discard,
+			Stdin: strings.NewReader(""), Stdout: write, Stderr: io.Discard, Program: "/opt/our tools/selvage",
 		})
 		write.Close()
 	}()
@@ -304,7 +304,7 @@ func TestFriendlyText(t *testing.T) {
 	if code := <-exited; code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"http://<name>.", "API", `eval "$(selvage env --data '` + data + `')"`} {
+	for _, want := range []string{"http://<name>.", "API", `eval "$('/opt/our tools/selvage' env --data '` + data + `')"`} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in:\n%s", want, text.String())
 		}

@@ -170,9 +170,9 @@ func (a *app) announce(info server.Info, c *config.Effective) error {
 
 In another terminal, in your app's folder:
 
-  eval "$(selvage env%s)"
+  eval "$(%s env%s)"
   npx wrangler deploy
 
-`, a.Version, info.WorkersDomain, port, info.APIURL, data)
+`, a.Version, info.WorkersDomain, port, info.APIURL, quotePOSIX(a.Program), data)
 	return nil
 }
