@@ -222,6 +222,9 @@ func (s *server) account(c *call, err error, took time.Duration) {
 	}
 	s.metrics.observe(method(c.r), pattern, c.w.code(), took)
 	level := slog.LevelInfo
+	if reads(c.r) && (c.w.code() < 400 || c.w.code() == http.StatusNotFound) {
+		level = slog.LevelDebug // wrangler reads much before it writes: what changed must stay in sight
+	}
 	attrs := []slog.Attr{
 		slog.String("ray", c.ray), slog.String("method", c.r.Method), slog.String("path", c.r.URL.EscapedPath()),
 		slog.String("route", pattern), slog.Int("status", c.w.code()), slog.Int64("duration_us", took.Microseconds()),
@@ -239,6 +242,9 @@ func (s *server) account(c *call, err error, took time.Duration) {
 	}
 	s.Log.LogAttrs(c.r.Context(), level, "api request", attrs...)
 }
+
+// reads reports whether the request changes nothing.
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 // recorder notes what was answered.
 type recorder struct {

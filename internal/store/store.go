@@ -51,7 +51,7 @@ func OpenWith(dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store: data directory: %w", err)
 	}
 	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("store: data directory: %w", err)
+		return nil, fmt.Errorf("store: the data directory cannot be made: %w; choose another one", err)
 	}
 	unlock, err := o.FS.Lock(filepath.Join(dir, lockName))
 	if err != nil {

@@ -180,6 +180,7 @@ func (s *Service) hold(ctx context.Context, u *unit) (*Instance, error) {
 	}
 	in, err := u.acquire(ctx, false)
 	if err == nil {
+		in.requests.Add(-1) // nobody asked for anything yet
 		return in, nil
 	}
 	if script, ok := errors.AsType[*workerd.StartError](err); ok {
