@@ -11,6 +11,8 @@ NODE_DEPS := tools/node_modules/.installed
 APP_DEPS  := examples/links/node_modules/.installed
 LINTER    := tools/bin/golangci-lint
 BLOB      := internal/runtimebin/workerd.zst
+# What has files of its own for each system and needs no C compiler.
+PORTABLE  := supervise fsx sockio upstream telemetry assets config edge runtimebin workers/workerd
 WORKERD   := tools/node_modules/@cloudflare/workerd-$(shell go env GOOS)-$(shell go env GOARCH | sed 's/amd64/64/')/bin/workerd
 
 .PHONY: help build demo demo-stop test crash bench lint fmt fuzz clean
@@ -55,7 +57,7 @@ bench: build ## Measure against peers side by side; writes bench/reports/.
 lint: $(LINTER) ## Vet, lint and check the formatting.
 	$(LINTER) fmt --diff ./...
 	$(LINTER) run ./...
-	GOOS=darwin go vet -tags nocgo ./internal/supervise/... ./internal/fsx/...
+	CGO_ENABLED=0 GOOS=darwin go vet $(addsuffix /...,$(addprefix ./internal/,$(PORTABLE)))
 
 fmt: $(LINTER) ## Format the sources.
 	$(LINTER) fmt ./...
