@@ -38,8 +38,13 @@ type Options struct {
 	// Version describes the build.
 	Version Build
 
-	// OpenMetrics lets /metrics be read without a token. Only for a listener on loopback.
+	// OpenMetrics lets /metrics be read without a token: over TLS, or by whoever asks by address or for
+	// localhost. Any other name could be that of a web page, made to resolve to this machine, whose
+	// scripts a browser here runs.
 	OpenMetrics bool
+
+	// StallTimeout is how long a client may pause while it sends a body; 0 means a minute.
+	StallTimeout time.Duration
 
 	// MaxScriptSize and MaxSourceMaps bound one upload, in bytes; 0 means 64 MiB and 128 MiB.
 	MaxScriptSize, MaxSourceMaps int64
@@ -54,6 +59,7 @@ const (
 	defaultSourceMaps  = 128 << 20
 	defaultModules     = 1000
 	defaultAssetUpload = 256 << 20
+	defaultStall       = time.Minute
 )
 
 func (o *Options) setDefaults() {
@@ -68,6 +74,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxAssetUpload == 0 {
 		o.MaxAssetUpload = defaultAssetUpload
+	}
+	if o.StallTimeout == 0 {
+		o.StallTimeout = defaultStall
 	}
 	if o.EdgeURL == nil {
 		o.EdgeURL = func() *url.URL { return &url.URL{Scheme: "http"} }
@@ -128,7 +137,7 @@ func method(r *http.Request) string {
 func (s *server) run(c *call, m match) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler { //nolint:errorlint,err113 // the sentinel net/http compares the same way
+			if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel net/http compares the same way
 				panic(p)
 			}
 			s.Log.LogAttrs(c.r.Context(), slog.LevelError, "api handler panicked",
@@ -155,8 +164,13 @@ func (s *server) run(c *call, m match) (err error) {
 		}
 		return large
 	}
-	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, m.Route.MaxBody)
+	paced := &pacedBody{ReadCloser: c.r.Body, rc: http.NewResponseController(c.w), stall: s.StallTimeout}
+	c.r.Body = http.MaxBytesReader(c.w, paced, m.Route.MaxBody)
 	result, err := m.Route.Handler(c)
+	if err != nil && paced.stalled {
+		c.stalled = true
+		return &apiError{Code: codeStalled, Message: fmt.Sprintf("the body of the request stopped coming for %s", s.StallTimeout), Err: err}
+	}
 	if err != nil {
 		return err
 	}
@@ -179,7 +193,11 @@ func (s *server) fail(c *call, err error) {
 		c.cut = true
 		return
 	}
-	if c.route != nil && c.body != nil {
+	switch {
+	case c.stalled:
+	case !c.admitted:
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(min(refusedTime, s.StallTimeout)))
+	case c.body != nil:
 		// Lets drain read on after the answer was sent. Not every writer can; then there is no drain.
 		_ = http.NewResponseController(c.w).EnableFullDuplex()
 	}
@@ -203,7 +221,7 @@ func (s *server) drain(c *call) {
 	if c.cut {
 		panic(http.ErrAbortHandler)
 	}
-	if c.route == nil || c.body == nil || !c.admitted || c.r.ContentLength == 0 {
+	if c.body == nil || c.stalled || c.r.ContentLength == 0 {
 		return
 	}
 	rc := http.NewResponseController(c.w)

@@ -2,7 +2,9 @@ package api
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/selvage-dev/selvage/internal/accounts"
@@ -11,7 +13,7 @@ import (
 // admit lets a call through to its handler or says why not: who calls, whether their token's scopes
 // cover the route, and whether the account in the path is theirs, in this order.
 func (s *server) admit(c *call) error {
-	if c.route.Open {
+	if c.route.Open && (!c.route.ByAddress || askedByAddress(c.r)) {
 		c.admitted = true
 		return nil
 	}
@@ -37,6 +39,20 @@ func (s *server) admit(c *call) error {
 		return errf(codeUnauthorized, "Unauthorized: the API token %q has not the scope %s that %s %s needs", token.Name, c.route.Scope, c.r.Method, c.r.URL.EscapedPath())
 	}
 	return s.admitAccount(c)
+}
+
+// askedByAddress reports whether the request can be no trick of a web page that has made its own
+// hostname resolve to this machine: a browser names that host, and over TLS our certificate does not.
+func askedByAddress(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = strings.Trim(r.Host, "[]")
+	}
+	_, err = netip.ParseAddr(host)
+	return err == nil || strings.EqualFold(host, "localhost")
 }
 
 // admitTicket takes a signed ticket in place of a token. Its object is the handler's to check.

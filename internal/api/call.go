@@ -22,8 +22,10 @@ type call struct {
 	ray    string
 	route  *route
 	params map[string]string
-	// body is the request's body without the route's bound.
+	// body is the request's body without the route's bound; nil until the caller is admitted.
 	body io.ReadCloser
+	// stalled says that the client stopped sending it.
+	stalled bool
 
 	// token is who calls, bearer the text of what they showed: of a token, or of a ticket on a route
 	// that takes one.
@@ -67,7 +69,8 @@ func jsonProblem(err error) string {
 	var typ *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &typ):
-		return "field " + typ.Field + " must not be a " + typ.Value
+		kind, _, _ := strings.Cut(typ.Value, " ") // of a number it holds the digits too
+		return "field " + typ.Field + " must not be a " + kind
 	case errors.Is(err, io.EOF):
 		return "it is empty"
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +65,7 @@ func TestBodies(t *testing.T) {
 		{"nothing", "PUT", "/A/workers/scripts/w/secrets", "", 400, 10001, "empty"},
 		{"two values", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":"b"} {}`, 400, 10001, "more than one"},
 		{"wrong type", "PUT", "/A/workers/scripts/w/secrets", `{"name":1}`, 400, 10001, "field name"},
+		{"a number for a text", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":123456}`, 400, 10001, "field text must not be a number"},
 		{"no text", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a"}`, 400, 10001, `"a" needs a text`},
 		{"other secret", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":"b","type":"secret_key"}`, 400, 100327, "secret_key"},
 		{"too large", "PATCH", "/A/workers/scripts/w/script-settings", strings.Repeat(" ", 70<<10), 413, 10413, "65536 bytes"},
@@ -88,6 +91,91 @@ func TestBodies(t *testing.T) {
 				t.Errorf("envelope: %s", a.Text)
 			}
 		})
+	}
+}
+
+// TestStalledBodies holds that silence in the middle of a body costs nobody a connection for long,
+// whether or not the caller is known.
+func TestStalledBodies(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noWorkers, func(o *api.Options) { o.StallTimeout = 100 * time.Millisecond })
+	for name, c := range map[string]struct {
+		header string
+		status int
+	}{
+		"unknown caller": {"Content-Length: 100", 401},
+		"known caller":   {"Content-Length: 100\r\nAuthorization: Bearer " + b.token, 408},
+		"in chunks":      {"Transfer-Encoding: chunked\r\nAuthorization: Bearer " + b.token, 408},
+		"no such route":  {"Content-Length: 100", 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := "/client/v4/accounts/" + b.account + "/selvage/tokens"
+			if c.status == 404 {
+				path = "/nothing"
+			}
+			conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			begin := "{"
+			if strings.HasPrefix(c.header, "Transfer") {
+				begin = "1\r\n{\r\n"
+			}
+			if _, err := io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: h\r\n"+c.header+"\r\n\r\n"+begin); err != nil {
+				t.Fatal(err)
+			}
+			all, err := io.ReadAll(conn) // the server hangs up after its answer
+			if want := "HTTP/1.1 " + strconv.Itoa(c.status); err != nil || !strings.HasPrefix(string(all), want) {
+				t.Errorf("%v, %.300s; want %s and the end of the connection", err, all, want)
+			}
+		})
+	}
+}
+
+// TestSlowBody holds that a body may take long as a whole.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noWorkers, func(o *api.Options) { o.StallTimeout = 500 * time.Millisecond })
+	r, w := io.Pipe()
+	go func() {
+		for _, piece := range []string{`{"name":`, `"slow","sco`, `pes":["workers`, `:read"]}`} {
+			time.Sleep(200 * time.Millisecond)
+			_, _ = io.WriteString(w, piece)
+		}
+		_ = w.Close()
+	}()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.path("/A/selvage/tokens"), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+b.token)
+	if a := b.send(req); a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Text)
+	}
+}
+
+// TestOpenMetrics holds that a web page whose name was made to resolve to the API reads nothing.
+func TestOpenMetrics(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, noWorkers, func(o *api.Options) { o.OpenMetrics = true })
+	for host, status := range map[string]int{
+		"127.0.0.1:8788": 200, "[::1]:8788": 200, "[::1]": 200, "LOCALHOST:8788": 200, "localhost": 200,
+		"evil.example:8788": 401, "localhost.evil.example": 401, "127.0.0.1.evil.example:80": 401,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		if a := b.send(req); a.Status != status || a.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("Host %s: %d, want %d", host, a.Status, status)
+		}
+		req.Header.Set("Authorization", "Bearer "+b.token)
+		if a := b.send(req); a.Status != 200 {
+			t.Errorf("Host %s with a token: %d", host, a.Status)
+		}
 	}
 }
 
@@ -173,6 +261,7 @@ func TestTokens(t *testing.T) {
 	for name, err := range map[string]error{
 		"create": second(limited.CreateToken(ctx, "root", []string{"*"}, nil)),
 		"roll":   second(limited.RollToken(ctx, operator)),
+		"revoke": limited.RevokeToken(ctx, operator),
 	} {
 		if !client.HasCode(err, 10023) {
 			t.Errorf("%s: %v", name, err)

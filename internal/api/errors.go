@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
@@ -20,6 +21,7 @@ const (
 	codeNoRoute        = 7000   // no such endpoint
 	codeMethod         = 7001   // the endpoint exists, not with this method
 	codeBadRequest     = 10001  // the request cannot be read as what the endpoint takes
+	codeStalled        = 10408  // the client stopped sending the body
 	codeBodyTooLarge   = 10413  // the body is larger than the endpoint takes
 	codeNotFound       = 10007  // wrangler: the worker (or subdomain) does not exist
 	codeInvalidScript  = 10021  // wrangler: the script, its metadata or a module is refused
@@ -31,6 +33,7 @@ const (
 	codeTokenNotFound  = 10404  // no such token
 	codeUnavailable    = 10503  // the platform is starting, stopping or out of some resource
 	codeTimeout        = 10504  // the caller went away or the time was up
+	codeDiskFull       = 10507  // what was sent cannot be kept
 	codeNotOffered     = 100327 // this release does not offer what was asked for
 )
 
@@ -54,12 +57,16 @@ func status(code int) int {
 		return http.StatusBadRequest
 	case codeBodyTooLarge, codeScriptTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case codeStalled:
+		return http.StatusRequestTimeout
 	case codeSubdomainTaken:
 		return http.StatusConflict
 	case codeUnavailable:
 		return http.StatusServiceUnavailable
 	case codeTimeout:
 		return http.StatusGatewayTimeout
+	case codeDiskFull:
+		return http.StatusInsufficientStorage
 	default:
 		return http.StatusInternalServerError
 	}
@@ -109,6 +116,8 @@ func public(err error) fault {
 	var tooLarge *http.MaxBytesError
 	var input *accounts.InputError
 	switch {
+	case errors.Is(err, fsx.ErrNoSpace): // whoever met it
+		return newFault(codeDiskFull, status(codeDiskFull), "no space is left on the disk of the platform's data directory, so nothing was changed; free some and try again")
 	case errors.As(err, &own):
 		return newFault(own.Code, status(own.Code), own.Message)
 	case errors.As(err, &service):

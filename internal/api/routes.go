@@ -22,8 +22,9 @@ type route struct {
 	Scope accounts.Scope
 	// Ticket is the action of the signed ticket that the route takes in place of a token, "" for none.
 	Ticket string
-	// Open lets anyone call.
-	Open bool
+	// Open lets anyone call; with ByAddress only those who call by address (see askedByAddress), others
+	// need a token.
+	Open, ByAddress bool
 	// MaxBody bounds the request's body in bytes.
 	MaxBody int64
 	// TooLarge is the code of the error for a larger one, 0 for the usual.
@@ -48,7 +49,7 @@ func (s *server) routes() []route {
 	table := []route{
 		{Method: http.MethodGet, Pattern: "/healthz", Open: true, Handler: getHealth},
 		{Method: http.MethodGet, Pattern: "/readyz", Open: true, Handler: getReady},
-		{Method: http.MethodGet, Pattern: "/metrics", Scope: accounts.ScopePlatformRead, Open: s.OpenMetrics, Handler: getMetrics},
+		{Method: http.MethodGet, Pattern: "/metrics", Scope: accounts.ScopePlatformRead, Open: s.OpenMetrics, ByAddress: true, Handler: getMetrics},
 	}
 	for _, family := range [][]route{
 		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), cleanupRoutes(), selvageRoutes(),

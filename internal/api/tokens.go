@@ -45,8 +45,9 @@ func createToken(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := c.covers(in.Scopes); err != nil {
-		return nil, err
+	// Nobody gets rights from the API that they do not have.
+	if !c.token.Covers(in.Scopes) {
+		return nil, errf(codeUnauthorized, "Unauthorized: the API token %q cannot give scopes that it does not have itself", c.token.Name)
 	}
 	secret, t, err := c.Accounts.CreateToken(c.ctx(), in.Name, in.Scopes, in.ExpiresOn)
 	if err != nil {
@@ -57,27 +58,24 @@ func createToken(c *call) (any, error) {
 	return j, nil
 }
 
-// covers holds that nobody gets rights from the API that they do not have.
-func (c *call) covers(scopes []accounts.Scope) error {
-	if !c.token.Covers(scopes) {
-		return errf(codeUnauthorized, "Unauthorized: the API token %q cannot give scopes that it does not have itself", c.token.Name)
+// coversToken holds that nobody takes over, or takes away, a token that may more than their own. One
+// that does not exist is for the service to say; scopes never change.
+func (c *call) coversToken(id string) error {
+	all, err := c.Accounts.ListTokens(c.ctx())
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		if t.ID == id && !c.token.Covers(t.Scopes) {
+			return errf(codeUnauthorized, "Unauthorized: the API token %q cannot change a token with scopes that it does not have itself", c.token.Name)
+		}
 	}
 	return nil
 }
 
-// rollToken shows a new secret, which is as good as making the token: the caller must cover its
-// scopes.
 func rollToken(c *call) (any, error) {
-	all, err := c.Accounts.ListTokens(c.ctx())
-	if err != nil {
+	if err := c.coversToken(c.params["token"]); err != nil {
 		return nil, err
-	}
-	for _, t := range all {
-		if t.ID == c.params["token"] {
-			if err := c.covers(t.Scopes); err != nil {
-				return nil, err
-			}
-		}
 	}
 	secret, t, err := c.Accounts.RollToken(c.ctx(), c.params["token"])
 	if err != nil {
@@ -90,6 +88,9 @@ func rollToken(c *call) (any, error) {
 
 func revokeToken(c *call) (any, error) {
 	id := c.params["token"]
+	if err := c.coversToken(id); err != nil {
+		return nil, err
+	}
 	if err := c.Accounts.RevokeToken(c.ctx(), id); err != nil {
 		return nil, err
 	}

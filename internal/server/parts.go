@@ -191,6 +191,7 @@ func (s *Server) openAPI(context.Context) error {
 			Version:       api.Build{Version: s.o.Version, Commit: s.o.Commit, Workerd: s.program.Version, Go: runtime.Version()},
 			OpenMetrics:   c.API.MetricsOpen,
 			MaxScriptSize: int64(c.Limits.ScriptSize),
+			StallTimeout:  c.Limits.StallTimeout,
 		}),
 		ReadHeaderTimeout: apiHeaderTimeout,
 		IdleTimeout:       apiIdleTimeout,
