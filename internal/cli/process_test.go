@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"bufio"
-	"bytes"
 	"database/sql"
 	"fmt"
 	"net"
@@ -187,55 +186,5 @@ func TestNewerDataDirectory(t *testing.T) {
 	oneLine(t, run(t, "token", "roll", "operator", "--data", data), 1, "newer release")
 	if diff := cmp.Diff(before, tree(t, data)); diff != "" {
 		t.Errorf("the data directory has changed: %s", diff)
-	}
-}
-
-// mount puts a file system of its own at a new folder.
-func mount(t *testing.T, flags uintptr, options string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", flags, options); err != nil {
-		t.Skipf("needs the right to mount a file system: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
-func TestReadOnlyFileSystem(t *testing.T) {
-	dir := mount(t, syscall.MS_RDONLY, "size=64m")
-	oneLine(t, run(t, "up", "--data", filepath.Join(dir, "data"), "--port", "0", "--api-port", "0"), 1, "read-only", dir)
-	oneLine(t, run(t, "up", "--data", dir, "--port", "0", "--api-port", "0"), 1, "read-only", dir)
-	if r := run(t, "doctor", "--data", dir); r.code != 1 || !strings.Contains(r.stdout, "read-only") {
-		t.Errorf("doctor: %+v", r)
-	}
-}
-
-func TestFullFileSystem(t *testing.T) {
-	dir := mount(t, 0, "size=1m")
-	data := filepath.Join(dir, "data")
-	oneLine(t, run(t, "up", "--data", data, "--port", "0", "--api-port", "0"), 1, "MiB free", "--data", dir)
-	if _, err := os.Stat(data); err == nil {
-		t.Error("the data directory was made")
-	}
-
-	// One that has become full: it says so or serves, and loses nothing.
-	dir = mount(t, 0, "size=64m")
-	data = filepath.Join(dir, "data")
-	p := start(t, data)
-	p.stop()
-	if err := os.WriteFile(filepath.Join(dir, "ballast"), bytes.Repeat([]byte{1}, 64<<20), 0o600); err == nil {
-		t.Fatal("the file system is not full")
-	}
-	r := run(t, "up", "--data", data, "--port", "0", "--api-port", "0")
-	oneLine(t, r, 1, "no space left", dir)
-	if err := os.Remove(filepath.Join(dir, "ballast")); err != nil {
-		t.Fatal(err)
-	}
-	if again := start(t, data); again.AccountID != p.AccountID {
-		t.Errorf("another account after the disk was full: %s", again.line)
 	}
 }

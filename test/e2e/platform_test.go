@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +40,11 @@ type platform struct {
 
 	data   string
 	args   []string
+	env    []string // besides cleanEnv
+	prefix []string // the command that runs selvage, such as nsenter
+	line   []byte   // the ready line
 	cmd    *exec.Cmd
+	stdout *lockedBuffer // what came after the ready line
 	stderr *lockedBuffer
 	exited chan error
 }
@@ -98,10 +103,10 @@ func start(t testing.TB, args ...string) *platform {
 // up starts the process on p's data directory and waits until it is ready.
 func (p *platform) up(t testing.TB) {
 	t.Helper()
-	args := append([]string{"up", "--json", "--data", p.data, "--port", "0", "--api-port", "0"}, p.args...)
-	p.cmd = exec.Command(binary(t), args...)
-	p.cmd.Env = append(cleanEnv(t), "HOME="+filepath.Dir(p.data))
-	p.stderr = &lockedBuffer{}
+	args := slices.Concat(p.prefix, []string{binary(t), "up", "--json", "--data", p.data, "--port", "0", "--api-port", "0"}, p.args)
+	p.cmd = exec.Command(args[0], args[1:]...)
+	p.cmd.Env = append(append(cleanEnv(t), "HOME="+filepath.Dir(p.data)), p.env...)
+	p.stdout, p.stderr = &lockedBuffer{}, &lockedBuffer{}
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -111,17 +116,18 @@ func (p *platform) up(t testing.TB) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(out)
-	line, err := lines.ReadBytes('\n')
-	p.exited = make(chan error, 1)
+	p.line, err = lines.ReadBytes('\n')
+	exited, cmd, rest := make(chan error, 1), p.cmd, p.stdout
+	p.exited = exited
 	go func() {
-		io.Copy(io.Discard, lines)
-		p.exited <- p.cmd.Wait()
+		io.Copy(rest, lines)
+		exited <- cmd.Wait()
 	}()
 	if err != nil {
 		t.Fatalf("selvage up said nothing: %v\n%s", err, p.stderr)
 	}
-	if err := json.Unmarshal(line, p); err != nil || !p.Ready {
-		t.Fatalf("selvage up said %q: %v", line, err)
+	if err := json.Unmarshal(p.line, p); err != nil || !p.Ready {
+		t.Fatalf("selvage up said %q: %v", p.line, err)
 	}
 }
 
@@ -140,6 +146,9 @@ func (p *platform) stop(t testing.TB) {
 	case <-time.After(60 * time.Second):
 		t.Errorf("selvage did not end within 60 s of SIGTERM\n%s", tail(p.stderr.String(), 4000))
 		p.kill()
+	}
+	if more := p.stdout.String(); more != "" {
+		t.Errorf("selvage up --json printed more than one line: %q", tail(more, 1000))
 	}
 	p.cmd = nil
 }
@@ -275,10 +284,16 @@ func (p *platform) must(t testing.TB, dir string, args ...string) string {
 // cli runs the selvage command against p's data directory.
 func (p *platform) cli(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return p.run(t, append(slices.Concat(p.prefix, []string{binary(t)}, args), "--data", p.data)...)
+}
+
+// run runs a command to its end with p's environment.
+func (p *platform) run(t testing.TB, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(t), append(args, "--data", p.data)...)
-	cmd.Env = append(cleanEnv(t), "HOME="+filepath.Dir(p.data))
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(append(cleanEnv(t), "HOME="+filepath.Dir(p.data)), p.env...)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err := cmd.Run()
