@@ -21,6 +21,7 @@ type Config struct {
 	IdleStop       time.Duration
 	MaxProcesses   int
 	DrainTimeout   time.Duration
+	DeployDrain    time.Duration
 	TrustedProxies []netip.Prefix
 	EgressAllow    []EgressRule
 
@@ -80,6 +81,7 @@ func Default(getenv func(string) string) *Config {
 		IdleStop:     10 * time.Minute,
 		MaxProcesses: 200,
 		DrainTimeout: 30 * time.Second,
+		DeployDrain:  5 * time.Minute,
 		API:          API{Port: 8788},
 		Log:          Log{Level: "info", Format: "auto", MaxSize: 512 << 20, MaxAge: 7 * 24 * time.Hour},
 		Limits: Limits{

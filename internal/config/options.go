@@ -67,7 +67,7 @@ func platformOptions() []Option {
 			Want: "a lower-case domain name", value: func(c *Config) any { return &c.Domain }, check: func(c *Config) bool { return validDomain(c.Domain) },
 		},
 		{
-			Key: "subdomain", Doc: "The account's subdomain, taken at the first start only. Empty: one is made up.", Want: "a lower-case label of a domain name",
+			Key: "subdomain", Doc: `The account's subdomain, taken at the first start only. Empty means "local".`, Want: "a lower-case label of a domain name",
 			value: func(c *Config) any { return &c.Subdomain }, check: func(c *Config) bool { return c.Subdomain == "" || validLabel(c.Subdomain) },
 		},
 		{
@@ -89,6 +89,10 @@ func platformOptions() []Option {
 		{
 			Key: "drain_timeout", Doc: "How long a stop waits for requests in flight.", Want: "a duration from 0s to 1h", Reload: true,
 			value: func(c *Config) any { return &c.DrainTimeout }, check: func(c *Config) bool { return c.DrainTimeout >= 0 && c.DrainTimeout <= maxDrain },
+		},
+		{
+			Key: "deploy_drain", Doc: "How long a version that a deploy replaced may finish the requests it has; WebSockets are requests.", Want: "a duration from 1s to 24h",
+			value: func(c *Config) any { return &c.DeployDrain }, check: func(c *Config) bool { return c.DeployDrain >= minDeployDrain && c.DeployDrain <= maxDeployDrain },
 		},
 		{
 			Key: "trusted_proxies", Doc: "Proxies whose X-Forwarded-* fields are believed.", Want: `networks such as "10.0.0.0/8"`, Reload: true,

@@ -14,10 +14,12 @@ import (
 type Size int64
 
 const (
-	minIdleStop = 100 * time.Millisecond
-	minLogAge   = time.Hour
-	maxDrain    = time.Hour
-	wantTimeout = "a duration from 100ms to 24h, such as 30s"
+	minIdleStop    = 100 * time.Millisecond
+	minLogAge      = time.Hour
+	maxDrain       = time.Hour
+	minDeployDrain = time.Second
+	maxDeployDrain = 24 * time.Hour
+	wantTimeout    = "a duration from 100ms to 24h, such as 30s"
 )
 
 // String returns the size in the largest unit that needs no fraction.

@@ -128,7 +128,7 @@ func (s *Server) openWorkers(context.Context) error {
 		OnLog:              s.workerLog,
 		Files:              files,
 		IdleTimeout:        c.IdleStop,
-		DrainTimeout:       max(c.DrainTimeout, time.Second), // 0 would be the package's default
+		DrainTimeout:       c.DeployDrain,
 		StartTimeout:       c.Limits.StartTimeout + startGrace,
 		MaxProcesses:       c.MaxProcesses,
 		MaxScriptSize:      int64(c.Limits.ScriptSize),

@@ -24,9 +24,6 @@ const (
 	// The longest restart delay that a request waits for; with a
 	// longer one it is answered with an error at once.
 	patience = 500 * time.Millisecond
-	// How much longer than the process a start may take. The launcher's own
-	// bound must end first: it knows that the script is at fault.
-	startSlack = 5 * time.Second
 	// Bound of the stored manifest of a version, in bytes.
 	maxManifest = 256 << 20
 )
@@ -204,7 +201,7 @@ func (u *unit) start(ctx context.Context, live bool) (*startCall, error) {
 func (u *unit) runStart(ctx context.Context, call *startCall, wait time.Duration) {
 	s := u.s
 	defer s.wg.Done()
-	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout+startSlack)
+	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout)
 	defer cancel()
 	finished := make(chan struct{})
 	defer close(finished)
