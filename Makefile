@@ -52,6 +52,7 @@ crash: build $(APP_DEPS) ## Run the long crash and deploy counts in full; writes
 	go run ./test/runner -full
 
 bench: build ## Measure against peers side by side; writes bench/reports/.
+	@scripts/bench-peers
 	go run ./bench
 
 lint: $(LINTER) ## Vet, lint and check the formatting.
