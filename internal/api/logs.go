@@ -13,7 +13,6 @@ import (
 
 const (
 	defaultLogLimit = 1000
-	maxLogLimit     = 10_000
 	// Every logHeartbeat a quiet stream sends an empty line, so that proxies keep it open and a client
 	// that is gone is noticed.
 	logHeartbeat = 15 * time.Second
@@ -52,7 +51,7 @@ func logFilter(q url.Values) (telemetry.Filter, error) {
 		Level: q.Get("level"), Text: q.Get("text"),
 	}
 	var err error
-	if f.Limit, err = intParam(q, "limit", 0, 1, maxLogLimit); err != nil {
+	if f.Limit, err = intParam(q, "limit", 0, 1, telemetry.MaxLimit); err != nil {
 		return f, err
 	}
 	if f.Since, err = timeParam(q, "since"); err != nil {

@@ -140,7 +140,8 @@ func inheritBinding(in *bindingInput, u *Upload, latest *document) (binding, boo
 		}
 	}
 	if u.InheritStrict {
-		return binding{}, false, fail(CodeInheritNoSource, 400, "The binding %q inherits from the latest version, which has no binding %q. Declare it with a value, or set the secret first.", in.Name, source)
+		// wrangler knows a required secret that was never set by how this begins.
+		return binding{}, false, fail(CodeInheritNoSource, 400, "inherit binding '%s' is invalid: the latest version has no binding %q. Declare it with a value, or set the secret first.", in.Name, source)
 	}
 	return binding{}, false, nil
 }

@@ -214,21 +214,6 @@ type EgressRule struct {
 	ToPort   uint16       `json:"to_port,omitempty"`
 }
 
-// Allows reports whether a rule covers the address. It is what the egress door
-// asks for an address that it would otherwise refuse.
-func (p EgressPolicy) Allows(addr netip.AddrPort) bool {
-	ip := addr.Addr().Unmap()
-	for _, r := range p.Allow {
-		if !r.Prefix.Contains(ip) {
-			continue
-		}
-		if r.FromPort == 0 && r.ToPort == 0 || addr.Port() >= r.FromPort && addr.Port() <= r.ToPort {
-			return true
-		}
-	}
-	return false
-}
-
 // ManifestEntry is what wrangler says of one asset.
 type ManifestEntry struct {
 	Hash string `json:"hash"` // 32 hex digits, see [assets.Hash]

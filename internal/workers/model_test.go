@@ -13,7 +13,6 @@ import (
 )
 
 func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
-func mustAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
 // model is the slow, obvious version of what the service keeps of one script.
 type model struct {

@@ -120,6 +120,7 @@ type Options struct {
 	MaxHosts     int           // hostnames in the cache; 8192
 
 	MaxScriptSize   int64         // bytes of all modules of a version; 64 MiB
+	MaxSourceMaps   int64         // bytes of all its source maps; 128 MiB
 	MaxModules      int           // 1000
 	MaxBindings     int           // 1000
 	MaxBindingSize  int64         // bytes of one text or JSON binding or secret; 1 MiB

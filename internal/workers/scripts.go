@@ -222,8 +222,8 @@ func (s *Service) SetEgress(ctx context.Context, account, name string, p EgressP
 			return fail(CodeInvalidRequest, 400, "There are %d egress rules; at most %d are allowed.", len(p.Allow), maxEgressRules)
 		}
 		for _, r := range p.Allow {
-			if !r.Prefix.IsValid() || r.FromPort > r.ToPort {
-				return fail(CodeInvalidRequest, 400, "The egress rule %s, ports %d to %d, is not one.", r.Prefix, r.FromPort, r.ToPort)
+			if err := r.check(); err != nil {
+				return err
 			}
 		}
 		row.settings.Egress = p
@@ -234,6 +234,19 @@ func (s *Service) SetEgress(ctx context.Context, account, name string, p EgressP
 	}
 	for _, u := range s.unitsOf(sc) {
 		u.replace()
+	}
+	return nil
+}
+
+// check refuses what the egress door would refuse when a process starts.
+func (r EgressRule) check() error {
+	switch {
+	case !r.Prefix.IsValid():
+		return fail(CodeInvalidRequest, 400, "An egress rule has no valid prefix. Write it as 10.0.0.0/8 or fd00::/8.")
+	case (r.FromPort == 0) != (r.ToPort == 0) || r.ToPort < r.FromPort:
+		return fail(CodeInvalidRequest, 400, "The egress rule for %s has the ports %d to %d, which are no range. Leave both out for all ports.", r.Prefix, r.FromPort, r.ToPort)
+	case r.Prefix.Addr().Is4In6() && r.Prefix.Bits() < 96:
+		return fail(CodeInvalidRequest, 400, "The egress rule for %s mixes IPv4 and IPv6. Write an IPv4 prefix as IPv4.", r.Prefix)
 	}
 	return nil
 }

@@ -119,6 +119,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxStarts, max(2, runtime.NumCPU()))
 	setDefault(&o.MaxHosts, 8192)
 	setDefault(&o.MaxScriptSize, 64<<20)
+	setDefault(&o.MaxSourceMaps, 128<<20)
 	setDefault(&o.MaxModules, 1000)
 	setDefault(&o.MaxBindings, 1000)
 	setDefault(&o.MaxBindingSize, 1<<20)
@@ -234,13 +235,15 @@ func (k *keyedMutex) lock(ctx context.Context, sc scope) (unlock func(), err err
 	}
 }
 
-// PutModule stores the content of a module and returns the id and size to put
-// into [UploadModule]. The error is CodeTooLarge when it has more than
-// Options.MaxScriptSize bytes.
+// PutModule stores the content of a module or source map and returns the id and
+// size to put into [UploadModule]. The error is CodeTooLarge when it has more
+// bytes than the larger of Options.MaxScriptSize and MaxSourceMaps, which an
+// upload must keep to as a whole.
 func (s *Service) PutModule(ctx context.Context, r io.Reader) (blob string, size int64, err error) {
-	blob, size, err = s.o.Store.Blobs.Put(ctx, r, s.o.MaxScriptSize)
+	limit := max(s.o.MaxScriptSize, s.o.MaxSourceMaps)
+	blob, size, err = s.o.Store.Blobs.Put(ctx, r, limit)
 	if errors.Is(err, store.ErrTooLarge) {
-		return "", 0, &Error{Code: CodeTooLarge, Status: 413, Message: fmt.Sprintf("The script is larger than %d bytes, the bound for all its modules together.", s.o.MaxScriptSize), Err: err}
+		return "", 0, &Error{Code: CodeTooLarge, Status: 413, Message: fmt.Sprintf("A part of the script is larger than %d bytes, the bound for all of them together.", limit), Err: err}
 	}
 	if err != nil {
 		return "", 0, internal("store a module", err)

@@ -67,6 +67,17 @@ func TestPutScript(t *testing.T) {
 	}
 }
 
+// TestSourceMapsCountApart: a map is usually larger than what it maps.
+func TestSourceMapsCountApart(t *testing.T) {
+	h := open(t, t.TempDir(), func(o *workers.Options) { o.MaxScriptSize, o.MaxSourceMaps = 100, 1000 })
+	defer h.end()
+	u := h.esm("export default {}")
+	u.Modules = append(u.Modules, h.module("index.js.map", "application/source-map", strings.Repeat(" ", 500)))
+	if _, err := h.PutScript(t.Context(), account, "w1", u); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestUploadRefused(t *testing.T) {
 	h := newHarness(t)
 	esm := func(bindings ...string) func() *workers.Upload {
@@ -80,28 +91,32 @@ func TestUploadRefused(t *testing.T) {
 		code   int
 		text   string
 	}{
-		"does not start":      {func() *workers.Upload { return h.esm("throw new Error('boom')") }, 10021, "Uncaught Error: boom\n  at index.js:1:7"},
-		"unknown type":        {esm(`{"name":"DB","type":"d1","id":"x"}`), workers.CodeNotOffered, `"DB"`},
-		"duplicate":           {esm(`{"name":"A","type":"plain_text","text":""}`, `{"name":"A","type":"json","json":1}`), 10021, "twice"},
-		"inherit":             {esm(`{"name":"K","type":"inherit"}`), 10057, `"K"`},
-		"part missing":        {esm(`{"name":"W","type":"wasm_module","part":"no.wasm"}`), 10021, "no.wasm"},
-		"no text":             {esm(`{"name":"A","type":"plain_text"}`), 10021, "no text"},
-		"assets without any":  {esm(`{"name":"ASSETS","type":"assets"}`), 10021, "no assets"},
-		"not an object":       {esm(`7`), 10021, "Binding 0"},
-		"main missing":        {with(func(u *workers.Upload) { u.MainModule = "other.js" }), 10021, "other.js"},
-		"traversal":           {with(func(u *workers.Upload) { u.Modules[0].Name = "../../x" }), 10021, `".."`},
-		"absolute":            {with(func(u *workers.Upload) { u.Modules[0].Name = "/etc/passwd" }), 10021, "absolute"},
-		"NUL":                 {with(func(u *workers.Upload) { u.Modules[0].Name = "a\x00b" }), 10021, "not allowed"},
-		"content type":        {with(func(u *workers.Upload) { u.Modules[0].ContentType = "image/png" }), 10021, "image/png"},
-		"python":              {with(func(u *workers.Upload) { u.Modules[0].ContentType = "text/x-python" }), workers.CodeNotOffered, "Python"},
-		"future date":         {with(func(u *workers.Upload) { u.CompatibilityDate = "2030-01-01" }), 10021, "2026-11-20"},
-		"no date":             {with(func(u *workers.Upload) { u.CompatibilityDate = "soon" }), 10021, "soon"},
-		"alias":               {with(func(u *workers.Upload) { u.Annotations = map[string]string{workers.AnnotationAlias: "A b"} }), workers.CodeInvalidRequest, "alias"},
-		"two ways":            {with(func(u *workers.Upload) { u.BodyPart = "index.js" }), 10021, "both"},
-		"nothing":             {func() *workers.Upload { return &workers.Upload{} }, 10021, "neither"},
-		"same name":           {with(func(u *workers.Upload) { m := u.Modules[0]; m.Name = "./index.js"; u.Modules = append(u.Modules, m) }), 10021, "same name"},
-		"gone blob":           {with(func(u *workers.Upload) { u.Modules[0].Blob = strings.Repeat("0", 64) }), workers.CodeInvalidRequest, "again"},
-		"too many modules":    {with(func(u *workers.Upload) { u.Modules = make([]workers.UploadModule, 1001) }), 10027, "1001"},
+		"does not start":     {func() *workers.Upload { return h.esm("throw new Error('boom')") }, 10021, "Uncaught Error: boom\n  at index.js:1:7"},
+		"unknown type":       {esm(`{"name":"DB","type":"d1","id":"x"}`), workers.CodeNotOffered, `"DB"`},
+		"duplicate":          {esm(`{"name":"A","type":"plain_text","text":""}`, `{"name":"A","type":"json","json":1}`), 10021, "twice"},
+		"inherit":            {esm(`{"name":"K","type":"inherit"}`), 10057, `inherit binding 'K' is invalid`},
+		"part missing":       {esm(`{"name":"W","type":"wasm_module","part":"no.wasm"}`), 10021, "no.wasm"},
+		"no text":            {esm(`{"name":"A","type":"plain_text"}`), 10021, "no text"},
+		"assets without any": {esm(`{"name":"ASSETS","type":"assets"}`), 10021, "no assets"},
+		"not an object":      {esm(`7`), 10021, "Binding 0"},
+		"main missing":       {with(func(u *workers.Upload) { u.MainModule = "other.js" }), 10021, "other.js"},
+		"traversal":          {with(func(u *workers.Upload) { u.Modules[0].Name = "../../x" }), 10021, `".."`},
+		"absolute":           {with(func(u *workers.Upload) { u.Modules[0].Name = "/etc/passwd" }), 10021, "absolute"},
+		"NUL":                {with(func(u *workers.Upload) { u.Modules[0].Name = "a\x00b" }), 10021, "not allowed"},
+		"content type":       {with(func(u *workers.Upload) { u.Modules[0].ContentType = "image/png" }), 10021, "image/png"},
+		"python":             {with(func(u *workers.Upload) { u.Modules[0].ContentType = "text/x-python" }), workers.CodeNotOffered, "Python"},
+		"future date":        {with(func(u *workers.Upload) { u.CompatibilityDate = "2030-01-01" }), 10021, "2026-11-20"},
+		"no date":            {with(func(u *workers.Upload) { u.CompatibilityDate = "soon" }), 10021, "soon"},
+		"alias":              {with(func(u *workers.Upload) { u.Annotations = map[string]string{workers.AnnotationAlias: "A b"} }), workers.CodeInvalidRequest, "alias"},
+		"two ways":           {with(func(u *workers.Upload) { u.BodyPart = "index.js" }), 10021, "both"},
+		"nothing":            {func() *workers.Upload { return &workers.Upload{} }, 10021, "neither"},
+		"same name":          {with(func(u *workers.Upload) { m := u.Modules[0]; m.Name = "./index.js"; u.Modules = append(u.Modules, m) }), 10021, "same name"},
+		"gone blob":          {with(func(u *workers.Upload) { u.Modules[0].Blob = strings.Repeat("0", 64) }), workers.CodeInvalidRequest, "again"},
+		"too many modules":   {with(func(u *workers.Upload) { u.Modules = make([]workers.UploadModule, 1001) }), 10027, "1001"},
+		"maps too large": {with(func(u *workers.Upload) {
+			u.Modules = append(u.Modules, h.module("a.map", "application/source-map", "{}"))
+			u.Modules[1].Size = 129 << 20
+		}), 10027, "source maps"},
 		"too large":           {with(func(u *workers.Upload) { u.Modules[0].Size = 65 << 20 }), 10027, "larger"},
 		"assets, wrong token": {with(func(u *workers.Upload) { u.Assets = &workers.UploadAssets{JWT: "x"} }), workers.CodeUploadTicket, "token"},
 	} {

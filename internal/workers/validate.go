@@ -79,7 +79,7 @@ func (s *Service) checkModules(u *Upload) ([]Module, error) {
 	}
 	modules := make([]Module, 0, len(u.Modules))
 	seen := make(map[string]string)
-	var total int64
+	var total, maps int64
 	for _, in := range u.Modules {
 		if err := checkModuleName(in.Name); err != nil {
 			return nil, err
@@ -99,9 +99,16 @@ func (s *Service) checkModules(u *Upload) ([]Module, error) {
 		if _, known := moduleKind(ct); !known && ct != sourceMapType {
 			return nil, invalidScript("The module %q has the content type %q, which is none that a module can have.", in.Name, clip(ct))
 		}
-		total += in.Size
-		if total > s.o.MaxScriptSize {
+		if ct == sourceMapType {
+			maps += in.Size
+		} else {
+			total += in.Size
+		}
+		switch {
+		case total > s.o.MaxScriptSize:
 			return nil, fail(CodeTooLarge, 413, "The script is larger than %d bytes, the bound for all its modules together.", s.o.MaxScriptSize)
+		case maps > s.o.MaxSourceMaps:
+			return nil, fail(CodeTooLarge, 413, "The source maps of the script are larger than %d bytes together.", s.o.MaxSourceMaps)
 		}
 		if !s.o.Store.Blobs.Has(in.Blob) {
 			return nil, fail(CodeInvalidRequest, 400, "The content of the module %q is gone. Upload again.", in.Name)
