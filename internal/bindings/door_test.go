@@ -474,13 +474,16 @@ func TestOpen(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(stale, bindings.EgressSocket), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Open(t.Context(), stale, spec("app")); err == nil || !strings.Contains(err.Error(), "not a socket") {
+	if _, err := s.Open(t.Context(), stale, spec("in the way")); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("a plain file in the way: %v", err)
 	}
-	if _, err := s.Open(t.Context(), filepath.Join(stale, strings.Repeat("d", 100)), spec("app")); err == nil || !strings.Contains(err.Error(), "shorter data directory") {
+	if _, err := s.Open(t.Context(), filepath.Join(stale, strings.Repeat("d", 100)), spec("too long")); err == nil || !strings.Contains(err.Error(), "shorter data directory") {
 		t.Errorf("long path: %v", err)
 	}
 	if _, err := os.Stat(sock); err != nil {
 		t.Errorf("the first door's socket: %v", err)
+	}
+	if n := bindings.Scripts(s); n != 1 {
+		t.Errorf("%d scripts are counted, one has a door", n)
 	}
 }

@@ -16,3 +16,10 @@ func Control(s *Server, network, address string) error {
 	d := newDialer(s.o.Resolver, &policy{classes: s.classes, own: s.own}, s.o.Limits.DialTimeout)
 	return d.control(context.Background(), network, address, nil)
 }
+
+// Scripts is how many scripts s counts requests for.
+func Scripts(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.scripts)
+}

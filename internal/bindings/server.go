@@ -158,10 +158,11 @@ func (s *Server) Open(ctx context.Context, dir string, spec workers.DoorSpec) (i
 	}
 	d := newDoor(s.o.Limits.CloseTimeout) //nolint:contextcheck // the door outlives the call that opens it
 	e := newEgress(s, spec, p)
+	d.onClose = append(d.onClose, e.close)
 	if err := d.listen(ctx, filepath.Join(dir, EgressSocket), s.httpServer(e)); err != nil {
+		hangUp(d)
 		return nil, err
 	}
-	d.onClose = append(d.onClose, e.close)
 	if spec.Site != nil {
 		a := &assetsHandler{site: spec.Site, log: e.log, metrics: s.metrics}
 		if err := d.listen(ctx, filepath.Join(dir, AssetsSocket), s.httpServer(a)); err != nil {
