@@ -56,7 +56,7 @@ func Run(ctx context.Context, p Process) int {
 		return exitFailure
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(p.Stderr, "selvage: "+strings.TrimRight(line, "\n")) //nolint:errcheck // nowhere else to tell
+		fmt.Fprintln(p.Stderr, "selvage: "+printable(strings.TrimRight(line, "\n"))) //nolint:errcheck // nowhere else to tell
 	}
 	if usage, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintf(p.Stderr, "selvage: see \"%s --help\"\n", usage.command) //nolint:errcheck // as above

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// MaxLimit bounds Filter.Limit.
-const MaxLimit = 100_000
+// MaxLimit bounds Filter.Limit; a larger one counts as this one.
+const MaxLimit = 10_000
 
 // Filter selects events; an empty field selects all.
 type Filter struct {
