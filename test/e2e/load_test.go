@@ -78,7 +78,7 @@ func (p *platform) hammer(t *testing.T, host string, clients int, check func(bod
 				}
 				body, err := io.ReadAll(res.Body)
 				res.Body.Close()
-				if err != nil || res.StatusCode != 200 || !check(string(body)) {
+				if err != nil || res.StatusCode != http.StatusOK || !check(string(body)) {
 					h.fail("%d %q %v", res.StatusCode, tail(string(body), 300), err)
 				}
 			}

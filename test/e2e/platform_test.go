@@ -68,7 +68,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // repo is the top of the checkout.
-func repo(t testing.TB) string {
+func repo(t *testing.T) string {
 	t.Helper()
 	top, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
@@ -78,7 +78,7 @@ func repo(t testing.TB) string {
 }
 
 // binary is the selvage under test, which "make build" makes.
-func binary(t testing.TB) string {
+func binary(t *testing.T) string {
 	t.Helper()
 	bin := os.Getenv("SELVAGE_BIN")
 	if bin == "" {
@@ -92,7 +92,7 @@ func binary(t testing.TB) string {
 
 // start starts a platform on free ports in a directory of its own and stops it
 // when the test ends.
-func start(t testing.TB, args ...string) *platform {
+func start(t *testing.T, args ...string) *platform {
 	t.Helper()
 	p := &platform{data: filepath.Join(t.TempDir(), "data"), args: args}
 	p.up(t)
@@ -101,7 +101,7 @@ func start(t testing.TB, args ...string) *platform {
 }
 
 // up starts the process on p's data directory and waits until it is ready.
-func (p *platform) up(t testing.TB) {
+func (p *platform) up(t *testing.T) {
 	t.Helper()
 	args := slices.Concat(p.prefix, []string{binary(t), "up", "--json", "--data", p.data, "--port", "0", "--api-port", "0"}, p.args)
 	p.cmd = exec.Command(args[0], args[1:]...)
@@ -132,7 +132,7 @@ func (p *platform) up(t testing.TB) {
 }
 
 // stop drains the platform and checks that it exits with 0.
-func (p *platform) stop(t testing.TB) {
+func (p *platform) stop(t *testing.T) {
 	t.Helper()
 	if p.cmd == nil {
 		return
@@ -160,7 +160,7 @@ func (p *platform) kill() {
 	p.cmd = nil
 }
 
-func (p *platform) client(t testing.TB) *client.Client {
+func (p *platform) client(t *testing.T) *client.Client {
 	t.Helper()
 	c, err := client.New(p.APIURL+"/client/v4", p.Token, p.AccountID, client.Options{})
 	if err != nil {
@@ -173,7 +173,7 @@ func (p *platform) client(t testing.TB) *client.Client {
 func (p *platform) host(worker string) string { return worker + "." + p.WorkersDomain }
 
 // edgeAddr is the host:port the edge listens on.
-func (p *platform) edgeAddr(t testing.TB) string {
+func (p *platform) edgeAddr(t *testing.T) string {
 	t.Helper()
 	u, err := url.Parse(p.EdgeURL)
 	if err != nil {
@@ -183,7 +183,7 @@ func (p *platform) edgeAddr(t testing.TB) string {
 }
 
 // request makes a request to the edge for a hostname of the platform.
-func (p *platform) request(t testing.TB, method, host, path string, body io.Reader) *http.Request {
+func (p *platform) request(t *testing.T, method, host, path string, body io.Reader) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.edgeAddr(t)+path, body)
 	if err != nil {
@@ -200,12 +200,12 @@ type answer struct {
 	Body   string
 }
 
-func (p *platform) get(t testing.TB, host, path string) answer {
+func (p *platform) get(t *testing.T, host, path string) answer {
 	t.Helper()
 	return do(t, p.request(t, http.MethodGet, host, path, nil))
 }
 
-func do(t testing.TB, req *http.Request) answer {
+func do(t *testing.T, req *http.Request) answer {
 	t.Helper()
 	c := http.Client{
 		Timeout:       30 * time.Second,
@@ -226,7 +226,7 @@ func do(t testing.TB, req *http.Request) answer {
 
 // cleanEnv is what a child process gets: no variable by which wrangler detects
 // a CI or an agent, no SELVAGE_* of the caller.
-func cleanEnv(t testing.TB) []string {
+func cleanEnv(t *testing.T) []string {
 	t.Helper()
 	node, err := filepath.Glob(filepath.Join(repo(t), "tools", "node_modules", "node-"+runtime.GOOS+"-*", "bin"))
 	if err != nil || len(node) == 0 {
@@ -236,13 +236,13 @@ func cleanEnv(t testing.TB) []string {
 }
 
 // wrangler runs the unmodified wrangler in dir against p.
-func (p *platform) wrangler(t testing.TB, dir string, args ...string) (string, error) {
+func (p *platform) wrangler(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
 	return p.wranglerIn(t, dir, "", args...)
 }
 
 // wranglerIn is wrangler with text on its standard input.
-func (p *platform) wranglerIn(t testing.TB, dir, stdin string, args ...string) (string, error) {
+func (p *platform) wranglerIn(t *testing.T, dir, stdin string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -272,7 +272,7 @@ func nodePath(env []string) string {
 }
 
 // must runs wrangler and fails the test when it fails.
-func (p *platform) must(t testing.TB, dir string, args ...string) string {
+func (p *platform) must(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	out, err := p.wrangler(t, dir, args...)
 	if err != nil {
@@ -282,13 +282,13 @@ func (p *platform) must(t testing.TB, dir string, args ...string) string {
 }
 
 // cli runs the selvage command against p's data directory.
-func (p *platform) cli(t testing.TB, args ...string) (stdout, stderr string, code int) {
+func (p *platform) cli(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	return p.run(t, append(slices.Concat(p.prefix, []string{binary(t)}, args), "--data", p.data)...)
 }
 
 // run runs a command to its end with p's environment.
-func (p *platform) run(t testing.TB, args ...string) (stdout, stderr string, code int) {
+func (p *platform) run(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -304,7 +304,7 @@ func (p *platform) run(t testing.TB, args ...string) (stdout, stderr string, cod
 }
 
 // project writes files into a fresh folder.
-func project(t testing.TB, files map[string]string) string {
+func project(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, body := range files {
@@ -320,7 +320,7 @@ func project(t testing.TB, files map[string]string) string {
 }
 
 // worker is a project of one module.
-func worker(t testing.TB, name, source string) string {
+func worker(t *testing.T, name, source string) string {
 	t.Helper()
 	return project(t, map[string]string{
 		"wrangler.jsonc": fmt.Sprintf(`{"name": %q, "main": "index.js", "compatibility_date": "2026-09-01"}`, name),
@@ -341,7 +341,7 @@ func rounds(n int) int {
 }
 
 // seeded gives the test's randomness and prints its seed.
-func seeded(t testing.TB) *rand.Rand {
+func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("SELVAGE_TEST_SEED"); s != "" {
@@ -363,7 +363,7 @@ func tail(s string, n int) string {
 }
 
 // dialEdge opens a raw connection to the edge.
-func (p *platform) dialEdge(t testing.TB) net.Conn {
+func (p *platform) dialEdge(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := net.DialTimeout("tcp", p.edgeAddr(t), 5*time.Second)
 	if err != nil {
