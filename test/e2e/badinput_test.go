@@ -40,11 +40,11 @@ func (p *platform) call(t *testing.T, method, path, token, contentType string, b
 func refused(t *testing.T, a answer, want string) {
 	t.Helper()
 	var envelope struct {
-		Success bool
+		Success bool `json:"success"`
 		Errors  []struct {
-			Code    int
-			Message string
-		}
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+		} `json:"errors"`
 	}
 	if err := json.Unmarshal([]byte(a.Body), &envelope); err != nil || envelope.Success || len(envelope.Errors) == 0 {
 		t.Fatalf("answered %d %q: not a v4 error", a.Status, tail(a.Body, 500))
@@ -150,7 +150,11 @@ func TestBadAssetUploads(t *testing.T) {
 	})
 	t.Run("content under a wrong hash", func(t *testing.T) {
 		a := p.call(t, http.MethodPost, session, p.Token, "application/json", strings.NewReader(`{"manifest": {"/a.txt": {"hash": "00000000000000000000000000000001", "size": 5}}}`))
-		var opened struct{ Result struct{ JWT string } }
+		var opened struct {
+			Result struct {
+				JWT string `json:"jwt"`
+			} `json:"result"`
+		}
 		if err := json.Unmarshal([]byte(a.Body), &opened); err != nil || opened.Result.JWT == "" {
 			t.Fatalf("the session: %d %s", a.Status, a.Body)
 		}
