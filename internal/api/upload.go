@@ -118,9 +118,5 @@ func createVersion(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.Workers.Script(c.ctx(), c.account(), c.script())
-	if err != nil {
-		return nil, err
-	}
-	return newVersionJSON(&v, s.Settings), nil
+	return c.showVersion(&v)
 }

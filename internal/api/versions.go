@@ -146,9 +146,14 @@ func patchLatest(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.showVersion(&v)
+}
+
+// showVersion answers with a version, which its script's settings are part of.
+func (c *call) showVersion(v *workers.Version) (any, error) {
 	s, err := c.Workers.Script(c.ctx(), c.account(), c.script())
 	if err != nil {
 		return nil, err
 	}
-	return newVersionJSON(&v, s.Settings), nil
+	return newVersionJSON(v, s.Settings), nil
 }

@@ -15,22 +15,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/selvage-dev/selvage/internal/workers"
+	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
 
 // Names of the sockets in a process's private folder.
 const (
-	EgressSocket = "egress.sock"
-	AssetsSocket = "assets.sock"
+	EgressSocket = workerd.EgressSocket
+	AssetsSocket = workerd.AssetsSocket
 )
 
 // Fields that the runtime, this door and the edge speak with among themselves.
 const (
 	// ProtoHeader carries the scheme of the URL, "http" or "https". It is the
 	// forwardedProtoHeader of the runtime's outbound service.
-	ProtoHeader = "selvage-proto"
-	// CFHeader carries the cf object of fetch as JSON. It is the cfBlobHeader of
-	// the runtime's outbound service.
-	CFHeader = "selvage-cf"
+	ProtoHeader = workerd.HeaderProto
 	// DepthHeader carries how many requests to the platform's own hostnames lie
 	// above this one.
 	DepthHeader = "selvage-depth"

@@ -51,9 +51,6 @@ func Commit(f *os.File, path string) error { return FS{}.Commit(f, path) }
 // MkdirAll makes path and its missing parents. See [FS.MkdirAll].
 func MkdirAll(path string, perm os.FileMode) error { return FS{}.MkdirAll(path, perm) }
 
-// SyncDir makes the entries of directory path durable. See [FS.SyncDir].
-func SyncDir(path string) error { return FS{}.SyncDir(path) }
-
 // Lock takes the lock file at path. See [FS.Lock].
 func Lock(path string) (unlock func() error, err error) { return FS{}.Lock(path) }
 

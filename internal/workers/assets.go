@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/store"
@@ -27,10 +26,12 @@ const (
 	bucketBytes = 16 << 20
 	bucketFiles = 256
 
-	maxAssetPath   = 1024 // bytes
-	maxContentType = 256  // bytes
-	noContentType  = "application/null"
-	maxSessions    = 64 // sessions whose manifest is kept in memory
+	maxAssetPath  = 1024 // bytes
+	noContentType = "application/null"
+	maxSessions   = 64 // sessions whose manifest is kept in memory
+
+	// Bound of a stored manifest, in bytes.
+	maxManifest = 256 << 20
 )
 
 // session is an asset upload session whose manifest is in memory.
@@ -152,7 +153,7 @@ func (s *Service) checkManifest(manifest map[string]ManifestEntry) error {
 			return &Error{Code: CodeInvalidAsset, Status: 400, Message: fmt.Sprintf("The manifest is refused: %v.", err), Err: err}
 		}
 		switch {
-		case len(e.Hash) != assets.HashLen || !isLowerHex(e.Hash):
+		case !assets.IsHash(e.Hash):
 			return fail(CodeInvalidAsset, 400, "The asset %q has the hash %q, which is not %d hex digits.", clip(p), clip(e.Hash), assets.HashLen)
 		case e.Size < 0 || e.Size > s.o.MaxAssetSize:
 			return fail(CodeInvalidAsset, 413, "The asset %q has %d bytes; at most %d are allowed.", clip(p), e.Size, s.o.MaxAssetSize)
@@ -240,8 +241,8 @@ func (s *Service) UploadAsset(ctx context.Context, account, token, hash, content
 	if contentType == noContentType {
 		contentType = ""
 	}
-	if len(contentType) > maxContentType || !utf8.ValidString(contentType) || strings.ContainsFunc(contentType, isControl) {
-		return "", fail(CodeInvalidAsset, 400, "The asset %s has a content type that is not allowed.", hash)
+	if !assets.ValidContentType(contentType) { // as New asks of a manifest
+		return "", fail(CodeInvalidAsset, 400, "The asset %s has a content type that is not printable ASCII of at most 256 bytes.", hash)
 	}
 	blob, err := s.putAsset(ctx, ses, hash, size, body, isBase64)
 	if err != nil {

@@ -125,6 +125,10 @@ func TestAssetUploadRefused(t *testing.T) {
 			wantCode(t, err, c.code)
 		})
 	}
+	for _, bad := range []string{"text/plain; x=\u00fc", "a\r\nb", strings.Repeat("a", 257)} {
+		_, err := h.UploadAsset(t.Context(), account, ses.JWT, hash, bad, strings.NewReader(good), false)
+		wantCode(t, err, workers.CodeInvalidAsset)
+	}
 	if done, err := h.UploadAsset(t.Context(), account, ses.JWT, hash, "", strings.NewReader(good), false); err != nil || done != "" {
 		t.Errorf("first of two: %q, %v", done, err)
 	}
@@ -233,11 +237,11 @@ func TestSweep(t *testing.T) {
 	if got.Sessions != 2 || got.Assets != 1 || got.Blobs != 5 {
 		t.Errorf("swept %+v", got)
 	}
-	content, err := h.Content(t.Context(), account, "keep")
+	kept, err := h.Script(t.Context(), account, "keep")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := h.OpenModule(content.Modules[0])
+	f, err := h.OpenModule(kept.Live.Modules[0])
 	if err != nil {
 		t.Fatal(err)
 	}

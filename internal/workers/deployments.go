@@ -2,8 +2,6 @@ package workers
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -190,22 +188,6 @@ func (s *Service) Deployments(ctx context.Context, account, name string, limit i
 		return nil, internal("list the deployments", err)
 	}
 	return out, nil
-}
-
-// Deployment returns a deployment by its UUID. Errors: CodeNotFound, CodeDeploymentNotFound.
-func (s *Service) Deployment(ctx context.Context, account, name, id string) (Deployment, error) {
-	row, err := s.script(ctx, scope{account, name})
-	if err != nil {
-		return Deployment{}, err
-	}
-	d, err := scanDeployment(s.db().QueryRowContext(ctx, `SELECT `+deploymentColumns+` FROM deployments d WHERE d.script_id = ? AND d.id = ?`, row.id, canonicalID(id)))
-	if errors.Is(err, sql.ErrNoRows) {
-		return Deployment{}, fail(CodeDeploymentNotFound, 404, "The Worker has no deployment %s.", clip(id))
-	}
-	if err != nil {
-		return Deployment{}, internal("read a deployment", err)
-	}
-	return d.public(), nil
 }
 
 func (d *deploymentRow) public() Deployment {

@@ -7,28 +7,26 @@ import (
 
 // Codes of the v4 API that wrangler and the other clients branch on.
 const (
-	CodeInvalidRequest      = 10001  // the request is not understood
-	CodeNotFound            = 10007  // no such script
-	CodeInvalidName         = 10016  // a script name that is not allowed
-	CodeInvalidScript       = 10021  // the script, its metadata or a binding is refused, or it failed to start
-	CodeTooLarge            = 10027  // the script is too large
-	CodeInternal            = 10013  // the platform failed
-	CodeInheritNoSource     = 10057  // an inherit binding without a predecessor
-	CodeSecretNotFound      = 10056  // no such secret
-	CodeInvalidBinding      = 10066  // a secret's name or value is refused
-	CodeSettingsNotDeployed = 10214  // the settings of the latest version are not deployed
-	CodeVersionNotDeployed  = 10215  // the latest version is not deployed
-	CodeSecretsChanged      = 10220  // the secrets changed since the version to roll back to
-	CodeVersionNotFound     = 10221  // no such version
-	CodeNoVersions          = 10222  // the script has no version
-	CodeDeploymentNotFound  = 10223  // no such deployment
-	CodeInvalidDeployment   = 10224  // the deployment is refused
-	CodeUploadTicket        = 10225  // an asset upload token is missing, wrong or expired
-	CodeInvalidAsset        = 10226  // an asset or manifest is refused
-	CodeBusy                = 10227  // no process can be started now
-	CodeCrashed             = 10228  // the worker's process keeps ending
-	CodeReferenced          = 10229  // others refer to the script
-	CodeNotOffered          = 100327 // this release does not offer that
+	CodeInvalidRequest     = 10001  // the request is not understood
+	CodeNotFound           = 10007  // no such script
+	CodeInvalidName        = 10016  // a script name that is not allowed
+	CodeInvalidScript      = 10021  // the script, its metadata or a binding is refused, or it failed to start
+	CodeTooLarge           = 10027  // the script is too large
+	CodeInternal           = 10013  // the platform failed
+	CodeInheritNoSource    = 10057  // an inherit binding without a predecessor
+	CodeSecretNotFound     = 10056  // no such secret
+	CodeInvalidBinding     = 10066  // a secret's name or value is refused
+	CodeVersionNotDeployed = 10215  // the latest version is not deployed
+	CodeSecretsChanged     = 10220  // the secrets changed since the version to roll back to
+	CodeVersionNotFound    = 10221  // no such version
+	CodeNoVersions         = 10222  // the script has no version
+	CodeInvalidDeployment  = 10224  // the deployment is refused
+	CodeUploadTicket       = 10225  // an asset upload token is missing, wrong or expired
+	CodeInvalidAsset       = 10226  // an asset or manifest is refused
+	CodeBusy               = 10227  // no process can be started now
+	CodeCrashed            = 10228  // the worker's process keeps ending
+	CodeReferenced         = 10229  // others refer to the script
+	CodeNotOffered         = 100327 // this release does not offer that
 )
 
 // ErrNoRoute says that no version answers on a hostname. It is not an *Error:

@@ -17,7 +17,6 @@ const (
 	AnnotationTag         = "workers/tag"
 	AnnotationAlias       = "workers/alias" // creates a preview alias
 	AnnotationTriggeredBy = "workers/triggered_by"
-	AnnotationRollback    = "workers/rollback_from"
 )
 
 // Origin says who asked for a change and by what means.

@@ -97,21 +97,6 @@ func (s *Service) scriptRows(ctx context.Context, account string) ([]*scriptRow,
 	return found, rows.Err()
 }
 
-// Content returns the live version of a script, the latest one if it is not
-// deployed; its modules are read with [Service.OpenModule].
-func (s *Service) Content(ctx context.Context, account, name string) (Version, error) {
-	sc, err := s.Script(ctx, account, name)
-	switch {
-	case err != nil:
-		return Version{}, err
-	case sc.Live != nil:
-		return *sc.Live, nil
-	case sc.Latest != nil:
-		return *sc.Latest, nil
-	}
-	return Version{}, fail(CodeNoVersions, 404, "The Worker %s has no version yet. Deploy it first.", name)
-}
-
 // References returns what would break if the script were deleted. This release
 // has no binding that names another script, so that is nothing, also for a
 // script that does not exist.
@@ -306,40 +291,6 @@ func (s Settings) stored() Settings {
 	return s
 }
 
-// Usage is what a script takes up.
-type Usage struct {
-	Versions int
-	Modules  int64 // bytes of the live version's modules
-	Assets   int   // files of the live version
-}
-
-// Usage returns what a script takes up. The error is CodeNotFound when there is none.
-func (s *Service) Usage(ctx context.Context, account, name string) (Usage, error) {
-	row, err := s.script(ctx, scope{account, name})
-	if err != nil {
-		return Usage{}, err
-	}
-	var out Usage
-	if err := s.db().QueryRowContext(ctx, `SELECT count(*) FROM versions WHERE script_id = ?`, row.id).Scan(&out.Versions); err != nil {
-		return Usage{}, internal("count the versions", err)
-	}
-	live, err := s.liveDeployment(ctx, row.id)
-	if err != nil || live == nil {
-		return out, err
-	}
-	v, err := s.version(ctx, row.id, live.doc.serves())
-	if err != nil {
-		return Usage{}, err
-	}
-	for _, m := range v.doc.Modules {
-		out.Modules += m.Size
-	}
-	if v.doc.Assets != nil {
-		out.Assets = v.doc.Assets.Files
-	}
-	return out, nil
-}
-
 // Instances lists the processes that run, by script and version.
 func (s *Service) Instances() []InstanceInfo {
 	s.mu.Lock()
@@ -365,13 +316,4 @@ func (s *Service) Instances() []InstanceInfo {
 		return cmp.Or(strings.Compare(a.Script, b.Script), strings.Compare(a.Version, b.Version), a.StartedAt.Compare(b.StartedAt))
 	})
 	return out
-}
-
-// Exists reports whether there is a script of that name.
-func (s *Service) Exists(ctx context.Context, account, name string) (bool, error) {
-	_, err := s.script(ctx, scope{account, name})
-	if isCode(err, CodeNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }

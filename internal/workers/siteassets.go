@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"math"
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/assets"
@@ -28,7 +30,7 @@ func (s *Service) resolveAssets(ctx context.Context, sc scope, u *Upload, latest
 		if u.Assets != nil {
 			kept.Config = u.Assets.Config
 		}
-		return s.finishAssets(u, &kept)
+		return s.finishAssets(ctx, sc, u, &kept)
 	}
 	ses, manifestBlob, err := s.completed(ctx, sc, u.Assets.JWT)
 	if err != nil {
@@ -50,7 +52,7 @@ func (s *Service) resolveAssets(ctx context.Context, sc scope, u *Upload, latest
 		}
 		manifest[p] = entry
 	}
-	raw, err := json.Marshal(manifest)
+	raw, err := manifest.Encode()
 	if err != nil {
 		return nil, internal("save the manifest", err)
 	}
@@ -58,17 +60,37 @@ func (s *Service) resolveAssets(ctx context.Context, sc scope, u *Upload, latest
 	if err != nil {
 		return nil, internal("save the manifest", err)
 	}
-	return s.finishAssets(u, &documentAssets{Manifest: blob, Files: len(manifest), Config: u.Assets.Config})
+	return s.finishAssets(ctx, sc, u, &documentAssets{Manifest: blob, Files: len(manifest), Config: u.Assets.Config})
 }
 
 // finishAssets derives what depends on the version's dates and checks the
 // configuration by building a site of it.
-func (s *Service) finishAssets(u *Upload, a *documentAssets) (*documentAssets, error) {
+func (s *Service) finishAssets(ctx context.Context, sc scope, u *Upload, a *documentAssets) (*documentAssets, error) {
 	a.Config.NavigationPrefersAssets = assets.NavigationPrefersAssets(u.CompatibilityDate, u.CompatibilityFlags)
-	if _, err := assets.New(assets.Manifest{}, a.Config, s.o.Files); err != nil {
+	site, err := assets.New(assets.Manifest{}, a.Config, s.o.Files)
+	if err != nil {
 		return nil, &Error{Code: CodeInvalidAsset, Status: 400, Message: "The assets configuration is refused: " + err.Error() + ".", Err: err}
 	}
+	// wrangler tells its user of such lines; whoever uploads by other means finds them here.
+	for _, w := range site.Warnings() {
+		s.log.WarnContext(ctx, "a line of the assets' rules is ignored", "script", sc.script, "line", w.String())
+	}
 	return a, nil
+}
+
+// siteManifest reads the stored manifest of a version. What was allowed when it
+// was made stays so: only what an asset may be called is checked again.
+func (s *Service) siteManifest(blob string) (assets.Manifest, error) {
+	f, err := s.o.Store.Blobs.Open(blob)
+	if err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	manifest, err := assets.DecodeManifest(io.LimitReader(f, maxManifest), assets.Limits{Files: math.MaxInt, FileSize: math.MaxInt64})
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", blob, err)
+	}
+	return manifest, nil
 }
 
 // completed returns the session of a completion token and the blob of its

@@ -3,12 +3,8 @@ package workers
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
-	"io"
 	"time"
-
-	"github.com/selvage-dev/selvage/internal/assets"
 )
 
 // Swept says what a sweep removed.
@@ -130,14 +126,9 @@ func (s *Service) referenced(ctx context.Context) (map[string]bool, error) {
 }
 
 func (s *Service) keepManifest(blob string, keep map[string]bool) error {
-	f, err := s.o.Store.Blobs.Open(blob)
+	manifest, err := s.siteManifest(blob)
 	if err != nil {
 		return err
-	}
-	defer func() { _ = f.Close() }()
-	var manifest assets.Manifest
-	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&manifest); err != nil {
-		return fmt.Errorf("manifest %s: %w", blob, err)
 	}
 	for _, e := range manifest {
 		keep[e.Blob] = true

@@ -2,10 +2,8 @@ package workers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -24,8 +22,6 @@ const (
 	// The longest restart delay that a request waits for; with a
 	// longer one it is answered with an error at once.
 	patience = 500 * time.Millisecond
-	// Bound of the stored manifest of a version, in bytes.
-	maxManifest = 256 << 20
 )
 
 // unit is a version that can run. It lives in memory as long as a cached route,
@@ -66,14 +62,9 @@ func (s *Service) newUnit(sc scope, version string, createdAt time.Time, doc *do
 	if doc.Assets == nil {
 		return u, nil
 	}
-	f, err := s.o.Store.Blobs.Open(doc.Assets.Manifest)
+	manifest, err := s.siteManifest(doc.Assets.Manifest)
 	if err != nil {
-		return nil, fmt.Errorf("workers: manifest of version %s: %w", version, err)
-	}
-	defer func() { _ = f.Close() }()
-	var manifest assets.Manifest
-	if err := json.NewDecoder(io.LimitReader(f, maxManifest)).Decode(&manifest); err != nil {
-		return nil, fmt.Errorf("workers: manifest of version %s: %w", version, err)
+		return nil, fmt.Errorf("workers: version %s: %w", version, err)
 	}
 	if u.site, err = assets.New(manifest, doc.Assets.Config, s.o.Files, assets.WithCache(s.files)); err != nil {
 		return nil, fmt.Errorf("workers: assets of version %s: %w", version, err)

@@ -61,9 +61,8 @@ func TestPutScript(t *testing.T) {
 	if got, err := h.Version(t.Context(), account, "w1", strings.ReplaceAll(v.ID, "-", "")); err != nil || got.ID != v.ID {
 		t.Errorf("version without hyphens = %+v, %v", got, err)
 	}
-	content, err := h.Content(t.Context(), account, "w1")
-	if err != nil || len(content.Modules) != 3 {
-		t.Errorf("content = %+v, %v", content, err)
+	if s, err := h.Script(t.Context(), account, "w1"); err != nil || s.Live == nil || len(s.Live.Modules) != 3 {
+		t.Errorf("script = %+v, %v", s, err)
 	}
 }
 
