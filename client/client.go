@@ -276,7 +276,7 @@ func (c *Client) once(ctx context.Context, r *request) (*http.Response, error) {
 	if err != nil {
 		return nil, &attemptError{err: fmt.Errorf("%s %s: %w", r.method, r.path, err), again: true}
 	}
-	if resp.StatusCode/100 == 2 { //nolint:mnd // the class of successes, RFC 9110 section 15
+	if resp.StatusCode/100 == 2 { // the class of successes, RFC 9110 section 15
 		return resp, nil
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read

@@ -57,7 +57,7 @@ func (s *Site) variant(c *content, e encoding) (*variant, error) {
 	if e != identity {
 		var ok bool
 		if v.blob, v.size, ok = s.ask(c, e); !ok {
-			return nil, nil //nolint:nilnil // documented: no variant and no error
+			return nil, nil // documented: no variant and no error
 		}
 	}
 	if s.cache == nil || v.size > s.cache.maxBody || v.size == 0 {

@@ -120,7 +120,7 @@ func scanVersion(from scanner, more ...any) (*versionRow, error) {
 func (s *Service) latestVersion(ctx context.Context, scriptID string) (*versionRow, error) {
 	row, err := scanVersion(s.db().QueryRowContext(ctx, `SELECT `+versionColumns+` FROM versions v WHERE v.script_id = ? ORDER BY v.number DESC LIMIT 1`, scriptID))
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil //nolint:nilnil // a script without versions is an ordinary state
+		return nil, nil // a script without versions is an ordinary state
 	}
 	if err != nil {
 		return nil, internal("read the latest version", err)
@@ -159,7 +159,7 @@ const deploymentColumns = `d.id, d.script_id, d.created_at, d.document`
 func (s *Service) liveDeployment(ctx context.Context, scriptID string) (*deploymentRow, error) {
 	row, err := scanDeployment(s.db().QueryRowContext(ctx, `SELECT `+deploymentColumns+` FROM deployments d WHERE d.script_id = ? ORDER BY d.sequence DESC LIMIT 1`, scriptID))
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil //nolint:nilnil // a script that is not deployed is an ordinary state
+		return nil, nil // a script that is not deployed is an ordinary state
 	}
 	if err != nil {
 		return nil, internal("read the live deployment", err)

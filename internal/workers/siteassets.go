@@ -17,12 +17,12 @@ import (
 // completed session, or of the latest version, or none.
 func (s *Service) resolveAssets(ctx context.Context, sc scope, u *Upload, latest *document) (*documentAssets, error) {
 	if u.Assets == nil && !u.KeepAssets {
-		return nil, nil //nolint:nilnil // a version without assets is ordinary
+		return nil, nil // a version without assets is ordinary
 	}
 	if u.Assets == nil || u.Assets.JWT == "" {
 		if latest == nil || latest.Assets == nil {
 			if u.KeepAssets && u.Assets == nil {
-				return nil, nil //nolint:nilnil // there are none to keep
+				return nil, nil // there are none to keep
 			}
 			return nil, invalidScript("The upload configures assets but brings none, and the latest version has none. Upload the assets first.")
 		}

@@ -154,7 +154,7 @@ func (u *unit) start(ctx context.Context, live bool) (*startCall, error) {
 	}
 	if in := u.current.Load(); in != nil {
 		if _, closing := in.inFlight(); !closing {
-			return nil, nil //nolint:nilnil // documented above
+			return nil, nil // documented above
 		}
 		u.current.CompareAndSwap(in, nil)
 	}

@@ -176,7 +176,7 @@ func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*ver
 // from stopping until it is released; nil for a version without code.
 func (s *Service) hold(ctx context.Context, u *unit) (*Instance, error) {
 	if !u.doc.hasCode() {
-		return nil, nil //nolint:nilnil // documented above
+		return nil, nil // documented above
 	}
 	in, err := u.acquire(ctx, false)
 	if err == nil {
