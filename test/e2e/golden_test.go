@@ -19,7 +19,7 @@ import (
 	"github.com/selvage-dev/selvage/client"
 )
 
-var update = flag.Bool("update", false, "make the golden data directory anew, with the current binary") //nolint:gochecknoglobals // flags of a test
+var update = flag.Bool("update", false, "make the golden data directory anew, with the current binary")
 
 // The golden data directory: what it holds is written down in the README
 // beside it.
@@ -192,7 +192,7 @@ func unpack(t *testing.T, from, dir string) {
 		if err := root.MkdirAll(filepath.Dir(h.Name), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := root.WriteFile(h.Name, body, fs.FileMode(h.Mode)); err != nil { //nolint:gosec // a file mode
+		if err := root.WriteFile(h.Name, body, fs.FileMode(h.Mode)); err != nil {
 			t.Fatal(err)
 		}
 	}

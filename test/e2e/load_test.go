@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,6 +145,22 @@ func TestHammerSlowRequestsOutliveDeploys(t *testing.T) {
 	}
 }
 
+// processes are the worker processes that run, by their ids.
+func processes(t *testing.T, c *client.Client) []int {
+	t.Helper()
+	status, err := c.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, w := range status.Workers {
+		if !w.Draining {
+			pids = append(pids, w.PID)
+		}
+	}
+	return pids
+}
+
 func TestKilledWorkerdIsReplaced(t *testing.T) {
 	p := start(t)
 	c := p.client(t)
@@ -154,19 +171,99 @@ func TestKilledWorkerdIsReplaced(t *testing.T) {
 		if a := p.get(t, p.host("k"), "/"); a.Body != "alive" {
 			t.Fatalf("round %d: %d %q", round, a.Status, a.Body)
 		}
-		status, err := c.Status(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		pids := processes(t, c)
+		if len(pids) != 1 {
+			t.Fatalf("round %d: %d processes run", round, len(pids))
 		}
-		if len(status.Workers) != 1 {
-			t.Fatalf("round %d: %d processes run", round, len(status.Workers))
-		}
-		if err := syscall.Kill(status.Workers[0].PID, syscall.SIGKILL); err != nil {
+		if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		if a := p.get(t, p.host("k"), "/"); a.Status != 200 || a.Body != "alive" {
 			t.Fatalf("round %d: the request after the kill: %d %q", round, a.Status, a.Body)
 		}
+	}
+}
+
+// TestKilledWorkerdUnderLoad kills the process while four clients make
+// requests, some of which are then inside it: a GET is repeated and must not fail.
+func TestKilledWorkerdUnderLoad(t *testing.T) {
+	p := start(t)
+	c := p.client(t)
+	source := `export default { async fetch() { await scheduler.wait(3); return new Response("alive") } }`
+	if err := create(t.Context(), c, "k", source); err != nil {
+		t.Fatal(err)
+	}
+	h := p.hammer(t, p.host("k"), 4, func(body string) bool { return body == "alive" })
+	kills := 0
+	for range rounds(30) {
+		var last int
+		eventually(t, func() error {
+			pids := processes(t, c)
+			if len(pids) != 1 {
+				return fmt.Errorf("%d processes run", len(pids))
+			}
+			last = pids[0]
+			return nil
+		})
+		before := h.sent.Load()
+		eventually(t, func() error { // it serves
+			if h.sent.Load() < before+100 {
+				return errors.New("no requests are made")
+			}
+			return nil
+		})
+		if err := syscall.Kill(last, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		kills++
+		eventually(t, func() error {
+			if pids := processes(t, c); len(pids) != 1 || pids[0] == last {
+				return fmt.Errorf("processes %v after %d was killed", pids, last)
+			}
+			return nil
+		})
+	}
+	t.Logf("%d kills of workerd", kills)
+	h.end(t)
+}
+
+func TestIdleStopAndColdStart(t *testing.T) {
+	t.Parallel()
+	p := &platform{data: filepath.Join(t.TempDir(), "data"), env: []string{"SELVAGE_IDLE_STOP=300ms"}}
+	p.up(t)
+	t.Cleanup(func() { p.stop(t) })
+	c := p.client(t)
+	if err := create(t.Context(), c, "sleepy", hello("awake")); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		began := time.Now()
+		if a := p.get(t, p.host("sleepy"), "/"); a.Status != 200 || a.Body != "awake" {
+			t.Fatalf("round %d: %d %q", round, a.Status, a.Body)
+		}
+		took := time.Since(began)
+		pids := processes(t, c)
+		if len(pids) != 1 {
+			t.Fatalf("round %d: processes %v", round, pids)
+		}
+		soon(t, "the idle process goes", func() bool {
+			return len(processes(t, c)) == 0 && errors.Is(syscall.Kill(pids[0], 0), syscall.ESRCH)
+		})
+		t.Logf("round %d: answered in %v, process gone %v later", round, took.Round(time.Millisecond), (time.Since(began) - took).Round(10*time.Millisecond))
+	}
+	// Twenty visitors at once cause one start.
+	var done sync.WaitGroup
+	for range 20 {
+		req := p.request(t, http.MethodGet, p.host("sleepy"), "/", nil)
+		done.Go(func() {
+			if a := do(t, req); a.Status != 200 || a.Body != "awake" {
+				t.Errorf("one of twenty: %d %q", a.Status, a.Body)
+			}
+		})
+	}
+	done.Wait()
+	if pids := processes(t, c); len(pids) != 1 {
+		t.Errorf("processes %v", pids)
 	}
 }
 
