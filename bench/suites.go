@@ -69,7 +69,7 @@ func hello(ctx context.Context, b *bench) error {
 		name  string
 		start func() (*process, string, error)
 	}{
-		{"nginx", func() (*process, string, error) { return b.nginx(ctx, fmt.Sprintf(nginxProxy, socket)) }},
+		{"nginx", func() (*process, string, error) { return b.nginx(nginxTuned, fmt.Sprintf(nginxProxy, socket)) }},
 		{"Caddy", func() (*process, string, error) { return b.caddy("reverse_proxy unix/" + socket) }},
 		{"Miniflare", b.miniflare},
 		{"workerd alone (TCP)", func() (*process, string, error) {
@@ -194,11 +194,16 @@ func staticAssets(ctx context.Context, b *bench) error {
 	if _, err := p.client.SetPlace(ctx, "site", true, nil); err != nil {
 		return err
 	}
-	ng, ngURL, err := b.nginx(ctx, fmt.Sprintf(nginxFiles, root))
+	ng, ngURL, err := b.nginx(nginxShipped, fmt.Sprintf(nginxFiles, root))
 	if err != nil {
 		return err
 	}
 	defer ng.stop()
+	tuned, tunedURL, err := b.nginx(nginxTuned, fmt.Sprintf(nginxFiles, root))
+	if err != nil {
+		return err
+	}
+	defer tuned.stop()
 	cd, cdURL, err := b.caddy("root * " + root + "\n\tfile_server")
 	if err != nil {
 		return err
@@ -207,8 +212,9 @@ func staticAssets(ctx context.Context, b *bench) error {
 	for _, name := range []string{"10k.bin", "1m.bin"} {
 		cs := []*contender{
 			{name: "selvage", url: p.EdgeURL + "/" + name, host: p.host("site")},
-			{name: "nginx", url: ngURL + name},
+			{name: "nginx as Debian configures it", url: ngURL + name},
 			{name: "Caddy", url: cdURL + name},
+			{name: "nginx, open_file_cache and buffered log", url: tunedURL + name},
 		}
 		if err := b.race(ctx, cs); err != nil {
 			return err
@@ -216,8 +222,9 @@ func staticAssets(ctx context.Context, b *bench) error {
 		for _, c := range cs {
 			b.report.add("assets", name+", "+c.name+": requests", median(c.rates), "/s")
 		}
-		b.report.want("assets", name+": selvage / nginx", ratio(cs[0], cs[1]), "×", ">=", 0.9)
+		b.report.want("assets", name+": selvage / nginx as Debian configures it", ratio(cs[0], cs[1]), "×", ">=", 0.9)
 		b.report.want("assets", name+": selvage / Caddy", ratio(cs[0], cs[2]), "×", ">=", 1.5)
+		b.report.add("assets", name+": selvage / nginx, open_file_cache and buffered log", ratio(cs[0], cs[3]), "×")
 	}
 	return nil
 }
