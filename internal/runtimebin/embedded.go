@@ -21,7 +21,7 @@ func embedded() (string, bool) { return blob, true }
 // read from the executable again should they be wanted again. Best effort.
 func forget() {
 	page := os.Getpagesize()
-	start := uintptr(unsafe.Pointer(unsafe.StringData(blob)))
+	start := uintptr(unsafe.Pointer(unsafe.StringData(blob))) //nolint:gosec // for its address only
 	skip := (page - int(start%uintptr(page))) % page
 	size := (len(blob) - skip) / page * page
 	if size <= 0 {

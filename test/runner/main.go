@@ -5,17 +5,20 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,9 +33,9 @@ type part struct {
 	report string // where to write what the tests logged, if anywhere
 }
 
-// allowedSkips are the tests that may be skipped on some hosts, with the
-// reason that the skip line must contain.
-var allowedSkips = map[string]string{}
+// allowedSkip returns the reason that the line of a skipped test must contain;
+// ok is false for tests that must run everywhere, which today are all.
+func allowedSkip(string) (reason string, ok bool) { return "", false }
 
 // counts is what one part, or all of them, did.
 type counts struct{ passed, failed, skipped int }
@@ -54,7 +57,11 @@ func main() {
 	if *fuzz > 0 {
 		err = fuzzAll(ctx, *fuzz)
 	} else {
-		err = testAll(ctx, *only, *full)
+		p := parts()
+		if *full {
+			p = longParts()
+		}
+		err = testAll(ctx, p, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "runner:", err)
@@ -62,25 +69,26 @@ func main() {
 	}
 }
 
-func parts(full bool) []part {
-	e2e := part{name: "end to end", min: 15, args: []string{"-count=1", "-timeout=20m", "./test/e2e/..."}}
-	if full {
-		e2e.args = []string{"-count=1", "-timeout=80m", "-v", "-run", "Crash|Hammer|Killed", "./test/e2e/..."}
-		e2e.env = []string{"SELVAGE_TEST_FULL=1"}
-		e2e.min = 3
-		e2e.report = "bench/reports/crash.md"
-		return []part{e2e}
-	}
+// parts is what "make test" and CI run.
+func parts() []part {
 	return []part{
 		{name: "unit, race detector", min: 300, args: []string{"-race", "-timeout=10m", "./internal/...", "./client/...", "./cmd/...", "./test/runner/..."}},
-		e2e,
+		{name: "end to end", min: 15, args: []string{"-count=1", "-timeout=20m", "./test/e2e/..."}},
 	}
 }
 
-func testAll(ctx context.Context, only string, full bool) error {
+// longParts is what "make crash" runs.
+func longParts() []part {
+	return []part{{
+		name: "end to end, in full", min: 3, report: "bench/reports/crash.md", env: []string{"SELVAGE_TEST_FULL=1"},
+		args: []string{"-count=1", "-timeout=80m", "-v", "-run", "Crash|Hammer|Killed", "./test/e2e/..."},
+	}}
+}
+
+func testAll(ctx context.Context, list []part, only string) error {
 	var total counts
 	var problems []error
-	for _, p := range parts(full) {
+	for _, p := range list {
 		if only != "" && !strings.Contains(p.name, only) {
 			continue
 		}
@@ -108,9 +116,11 @@ func testAll(ctx context.Context, only string, full bool) error {
 
 // event is one line of "go test -json" (see "go doc test2json").
 type event struct {
-	Action, Package, Test, Output string
-	ImportPath                    string
-	Elapsed                       float64
+	Action  string  `json:"Action"`
+	Package string  `json:"Package"`
+	Test    string  `json:"Test"`
+	Output  string  `json:"Output"`
+	Elapsed float64 `json:"Elapsed"` // seconds
 }
 
 // run runs one part and prints the output of what failed, and only that.
@@ -127,7 +137,9 @@ func run(ctx context.Context, p part) (counts, error) {
 		return counts{}, err
 	}
 	var log strings.Builder
-	c, perr := tally(out, os.Stdout, &log)
+	var slow packages
+	c, perr := tally(out, os.Stdout, &log, &slow)
+	slow.print(os.Stdout)
 	if err := cmd.Wait(); err != nil {
 		return c, errors.Join(fmt.Errorf("go test: %w", err), perr)
 	}
@@ -150,8 +162,9 @@ func writeReport(name, log string) error {
 
 // tally reads the events of one "go test -json", counts the tests (not their
 // subtests' parents twice: every named test counts once) and copies the output
-// of failed ones to w. What passing tests logged goes to log.
-func tally(r io.Reader, w io.Writer, log *strings.Builder) (counts, error) {
+// of failed ones to w, whose end is nobody's failure. What passing tests logged
+// goes to log, how long each package took to slow.
+func tally(r io.Reader, w io.Writer, log *strings.Builder, slow *packages) (counts, error) {
 	var c counts
 	var problems []error
 	held := map[string]*strings.Builder{}
@@ -160,9 +173,10 @@ func tally(r io.Reader, w io.Writer, log *strings.Builder) (counts, error) {
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			fmt.Fprintln(w, lines.Text())
+			_, _ = fmt.Fprintln(w, lines.Text())
 			continue
 		}
+		slow.note(e)
 		key := e.Package + "\x00" + e.Test
 		switch e.Action {
 		case "output", "build-output":
@@ -173,7 +187,7 @@ func tally(r io.Reader, w io.Writer, log *strings.Builder) (counts, error) {
 			}
 			b.WriteString(e.Output)
 			if e.Action == "build-output" {
-				fmt.Fprint(w, e.Output)
+				_, _ = fmt.Fprint(w, e.Output)
 			}
 		case "pass":
 			if e.Test != "" {
@@ -194,7 +208,7 @@ func tally(r io.Reader, w io.Writer, log *strings.Builder) (counts, error) {
 				c.failed++
 			}
 			if b := held[key]; b != nil {
-				fmt.Fprintf(w, "--- %s %s\n%s", e.Package, e.Test, b)
+				_, _ = fmt.Fprintf(w, "--- %s %s\n%s", e.Package, e.Test, b)
 			}
 			problems = append(problems, fmt.Errorf("%s %s failed", e.Package, e.Test))
 			delete(held, key)
@@ -203,7 +217,25 @@ func tally(r io.Reader, w io.Writer, log *strings.Builder) (counts, error) {
 	return c, errors.Join(append(problems, lines.Err())...)
 }
 
-var logLine = regexp.MustCompile(`(?m)^\s+\w+_test\.go:\d+: (.*)$`)
+// packages are how long the packages of a part took.
+type packages []event
+
+func (p *packages) note(e event) {
+	if e.Test == "" && (e.Action == "pass" || e.Action == "fail") {
+		*p = append(*p, e)
+	}
+}
+
+// print shows the slowest, so that a test that got slow is seen when it does.
+func (p *packages) print(w io.Writer) {
+	const shown, least = 5, 5 // packages, seconds
+	slices.SortFunc(*p, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, e := range (*p)[:min(shown, len(*p))] {
+		if e.Elapsed >= least {
+			_, _ = fmt.Fprintf(w, "%6.1f s  %s\n", e.Elapsed, e.Package)
+		}
+	}
+}
 
 // logged adds a line for a test that logged something.
 func logged(log *strings.Builder, e event, output *strings.Builder) {
@@ -211,6 +243,7 @@ func logged(log *strings.Builder, e event, output *strings.Builder) {
 		return
 	}
 	var said []string
+	logLine := regexp.MustCompile(`(?m)^\s+\w+_test\.go:\d+: (.*)$`)
 	for _, m := range logLine.FindAllStringSubmatch(output.String(), -1) {
 		said = append(said, m[1])
 	}
@@ -225,25 +258,19 @@ func checkSkip(e event, output *strings.Builder) error {
 		said = output.String()
 	}
 	fmt.Printf("skipped: %s %s\n", e.Package, e.Test)
-	if why, ok := allowedSkips[e.Test]; ok && strings.Contains(said, why) {
+	if why, ok := allowedSkip(e.Test); ok && strings.Contains(said, why) {
 		return nil
 	}
 	return fmt.Errorf("%s %s was skipped and is not on the list of skips that are allowed: %s", e.Package, e.Test, said)
 }
 
-var fuzzTarget = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
-
 // fuzzAll runs every fuzz target of the module for d.
 func fuzzAll(ctx context.Context, d time.Duration) error {
-	files, err := filepath.Glob("*/*_test.go")
-	for _, depth := range []string{"*/*/*_test.go", "*/*/*/*_test.go"} {
-		more, gerr := filepath.Glob(depth)
-		err = errors.Join(err, gerr)
-		files = append(files, more...)
-	}
+	files, err := testFiles(".")
 	if err != nil {
 		return err
 	}
+	fuzzTarget := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
 	ran := 0
 	for _, name := range files {
 		src, err := os.ReadFile(name)
@@ -264,4 +291,20 @@ func fuzzAll(ctx context.Context, d time.Duration) error {
 		return errors.New("no fuzz target found")
 	}
 	return nil
+}
+
+// testFiles finds the test files of the module below dir.
+func testFiles(dir string) (files []string, err error) {
+	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		switch base := d.Name(); {
+		case err != nil:
+			return err
+		case d.IsDir() && name != dir && (base == "node_modules" || base == "testdata" || base == "tools" || base[0] == '.'):
+			return filepath.SkipDir
+		case !d.IsDir() && strings.HasSuffix(base, "_test.go"):
+			files = append(files, name)
+		}
+		return nil
+	})
+	return files, err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,7 +19,7 @@ func TestTally(t *testing.T) {
 		{"a skip nobody allowed", `{"Action":"output","Package":"p","Test":"TestA","Output":"no docker"}` + "\n" + `{"Action":"skip","Package":"p","Test":"TestA"}`, counts{skipped: 1}, "not on the list"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := tally(strings.NewReader(c.in), io.Discard, &strings.Builder{})
+			got, err := tally(strings.NewReader(c.in), io.Discard, &strings.Builder{}, &packages{})
 			if got != c.want {
 				t.Errorf("counts = %+v, want %+v", got, c.want)
 			}
@@ -30,19 +31,36 @@ func TestTally(t *testing.T) {
 }
 
 func TestEveryPartHasAFloor(t *testing.T) {
-	for _, full := range []bool{false, true} {
-		for _, p := range parts(full) {
-			if p.min < 1 {
-				t.Errorf("part %q passes when nothing ran", p.name)
-			}
+	for _, p := range slices.Concat(parts(), longParts()) {
+		if p.min < 1 {
+			t.Errorf("part %q passes when nothing ran", p.name)
 		}
+	}
+}
+
+func TestSlowPackages(t *testing.T) {
+	in := `{"Action":"pass","Package":"quick","Elapsed":1}` + "\n" + `{"Action":"pass","Package":"slow","Elapsed":20}` + "\n" +
+		`{"Action":"fail","Package":"slower","Elapsed":30.25}` + "\n" + `{"Action":"pass","Package":"slow","Test":"TestA","Elapsed":99}`
+	var slow packages
+	_, _ = tally(strings.NewReader(in), io.Discard, &strings.Builder{}, &slow)
+	var out strings.Builder
+	slow.print(&out)
+	if want := "  30.2 s  slower\n  20.0 s  slow\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+func TestFuzzTargetsAreFound(t *testing.T) {
+	files, err := testFiles("../..")
+	if err != nil || len(files) < 50 {
+		t.Errorf("%d test files, %v", len(files), err)
 	}
 }
 
 func TestWhatPassingTestsLogIsKept(t *testing.T) {
 	in := `{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:12: 40 rounds, 0 lost\n"}` + "\n" + `{"Action":"pass","Package":"p","Test":"TestA","Elapsed":2}`
 	var log strings.Builder
-	if _, err := tally(strings.NewReader(in), io.Discard, &log); err != nil {
+	if _, err := tally(strings.NewReader(in), io.Discard, &log, &packages{}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "- `TestA` (2 s): 40 rounds, 0 lost\n"; log.String() != want {
