@@ -49,17 +49,6 @@ func BenchmarkHello(b *testing.B) {
 	}
 }
 
-// TestHotPathAllocations holds the promise of the package comment.
-func TestHotPathAllocations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	r := testing.Benchmark(BenchmarkHello)
-	if n := r.AllocsPerOp(); n > 1 {
-		t.Errorf("%d allocations a request, want the ray's only", n)
-	}
-}
-
 // BenchmarkDownload is a body of 1 MiB from the worker.
 func BenchmarkDownload(b *testing.B) {
 	const size = 1 << 20

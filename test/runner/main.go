@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -33,9 +34,17 @@ type part struct {
 	report string // where to write what the tests logged, if anywhere
 }
 
-// allowedSkip returns the reason that the line of a skipped test must contain;
-// ok is false for tests that must run everywhere, which today are all.
-func allowedSkip(string) (reason string, ok bool) { return "", false }
+// allowedSkip returns what the line of a skipped test must contain; ok is false
+// for tests that must run everywhere.
+func allowedSkip(test string) (reason string, ok bool) {
+	switch test {
+	case "TestConfigBySchema":
+		return "no capnp tool on this machine", true // another reader of the same config runs everywhere
+	case "TestDiesWithThePlatform":
+		return "only Linux has a signal for a dead parent", runtime.GOOS != "linux"
+	}
+	return "", false
+}
 
 // counts is what one part, or all of them, did.
 type counts struct{ passed, failed, skipped int }
@@ -72,7 +81,9 @@ func main() {
 // parts is what "make test" and CI run.
 func parts() []part {
 	return []part{
-		{name: "unit, race detector", min: 300, args: []string{"-race", "-timeout=10m", "./internal/...", "./client/...", "./cmd/...", "./test/runner/..."}},
+		{name: "unit, race detector", min: 800, args: []string{"-race", "-timeout=10m", "./internal/...", "./client/...", "./cmd/...", "./test/runner/..."}},
+		// What the race detector, which allocates by itself, cannot hold.
+		{name: "unit, allocations", min: 5, args: []string{"-run=Alloc|HotPath", "./internal/edge/", "./internal/upstream/", "./internal/sockio/", "./internal/assets/", "./internal/workers/"}},
 		{name: "end to end", min: 15, args: []string{"-count=1", "-timeout=20m", "./test/e2e/..."}},
 	}
 }

@@ -16,6 +16,8 @@ func TestTally(t *testing.T) {
 		{"passes", `{"Action":"pass","Package":"p","Test":"TestA"}` + "\n" + `{"Action":"pass","Package":"p"}`, counts{passed: 1}, ""},
 		{"failure", `{"Action":"fail","Package":"p","Test":"TestA"}`, counts{failed: 1}, "p TestA failed"},
 		{"a package that does not build", `{"Action":"fail","Package":"p"}`, counts{}, "p  failed"},
+		{"a skip for a known reason", `{"Action":"output","Package":"p","Test":"TestConfigBySchema","Output":"no capnp tool on this machine; x"}` + "\n" + `{"Action":"skip","Package":"p","Test":"TestConfigBySchema"}`, counts{skipped: 1}, ""},
+		{"a skip for another reason", `{"Action":"output","Package":"p","Test":"TestConfigBySchema","Output":"no time"}` + "\n" + `{"Action":"skip","Package":"p","Test":"TestConfigBySchema"}`, counts{skipped: 1}, "not on the list"},
 		{"a skip nobody allowed", `{"Action":"output","Package":"p","Test":"TestA","Output":"no docker"}` + "\n" + `{"Action":"skip","Package":"p","Test":"TestA"}`, counts{skipped: 1}, "not on the list"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
