@@ -11,11 +11,11 @@ const wranglerScript = "tools/node_modules/wrangler/bin/wrangler.js"
 
 // What nginx is told besides the server block.
 const (
-	// nginxShipped is what /etc/nginx/nginx.conf of Debian's package says where
-	// it matters for speed; a keepalive connection may only live longer, as wrk
+	// As /etc/nginx/nginx.conf of Debian's package has it, where it matters for
+	// speed; a keepalive connection may only live longer, as wrk
 	// keeps its own.
 	nginxShipped = `access_log %[1]s/access.log; sendfile on; tcp_nopush on; types_hash_max_size 2048; keepalive_requests 1000000000;`
-	// nginxTuned is what a careful operator makes of it.
+	// As a careful operator would have it.
 	nginxTuned = `access_log %[1]s/access.log combined buffer=64k flush=1s; sendfile on; tcp_nopush on; types_hash_max_size 2048; keepalive_requests 1000000000; open_file_cache max=1000;`
 )
 

@@ -68,7 +68,7 @@ func newBench(rounds int, seconds time.Duration) (*bench, error) {
 	return b, err
 }
 
-func (b *bench) close() { os.RemoveAll(b.dir) }
+func (b *bench) close() { _ = os.RemoveAll(b.dir) }
 
 // process is a contender or a helper of one.
 type process struct{ cmd *exec.Cmd }
@@ -81,16 +81,16 @@ func (b *bench) start(env []string, dir, tool string, args ...string) (*process,
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the process has its own
 	cmd.Stdout, cmd.Stderr = log, log
 	return &process{cmd}, cmd.Start()
 }
 
 func (p *process) stop() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	done := time.AfterFunc(10*time.Second, func() { p.cmd.Process.Kill() })
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have gone already
+	done := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer done.Stop()
-	p.cmd.Wait()
+	_ = p.cmd.Wait()
 }
 
 // platform is one running selvage.
@@ -135,7 +135,7 @@ func (b *bench) platform(data string, env ...string) (*platform, error) {
 		return nil, fmt.Errorf("selvage up: %w: %s", err, stderr.Bytes())
 	}
 	p.startup = time.Since(began)
-	go io.Copy(io.Discard, out)
+	go func() { _, _ = io.Copy(io.Discard, out) }()
 	if err := json.Unmarshal(line, p); err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func get(ctx context.Context, url, host string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {
 		return 0, err
 	}
@@ -195,7 +195,7 @@ func (p *platform) metric(ctx context.Context, name string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	sum, found := 0.0, false
 	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
 		rest, ok := strings.CutPrefix(lines.Text(), name)
@@ -285,8 +285,11 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	addr, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, errors.Join(fmt.Errorf("a TCP listener has the address %v", l.Addr()), l.Close())
+	}
+	return addr.Port, l.Close()
 }
 
 // answering waits until a URL answers 200.
