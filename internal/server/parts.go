@@ -95,7 +95,7 @@ func (s *Server) openRuntime(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) openWorkers(context.Context) error {
+func (s *Server) openWorkers(ctx context.Context) error {
 	c := s.cfg.Load()
 	s.bindings = bindings.New(bindings.Options{
 		Log:        s.log,
@@ -139,6 +139,9 @@ func (s *Server) openWorkers(context.Context) error {
 		return err
 	}
 	s.workers = w
+	if err := s.registry.Register(w.Collector()); err != nil {
+		return errors.Join(fmt.Errorf("register the metrics of the workers: %w", err), w.Close(ctx))
+	}
 	s.onClose("workers", func(ctx context.Context) error { return w.Close(ctx) })
 	return nil
 }

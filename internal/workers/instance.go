@@ -130,6 +130,7 @@ func (in *Instance) run() {
 		bound.Stop()
 	}
 	if crashed {
+		s.count.crashes.Add(1)
 		in.u.crashed(in)
 		s.log.Error("worker process ended unexpectedly", "script", in.u.scope.script, "version", in.u.version, "pid", in.proc.Pid(), "error", in.proc.Err())
 	}

@@ -72,8 +72,10 @@ func (s *Service) launch(ctx context.Context, u *unit) (_ *Instance, err error) 
 	}
 	proc, err := s.o.Runtime.Start(ctx, dir, w, s.lineWriter(u))
 	if err != nil {
+		s.count.failedStarts.Add(1)
 		return nil, err
 	}
+	s.count.starts.Add(1)
 	in := &Instance{
 		u: u, proc: proc, pool: proc.Upstream(), dir: dir, doors: doors, started: time.Now(), lastUsed: time.Now(),
 		stop: make(chan struct{}), drained: make(chan struct{}), gone: make(chan struct{}),

@@ -31,6 +31,7 @@ type Service struct {
 	locks keyedMutex
 	files *assets.Cache // small assets of all versions
 
+	count       counters
 	idle        atomic.Int64 // a time.Duration
 	idleChanged chan struct{}
 
