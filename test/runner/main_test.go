@@ -2,6 +2,10 @@ package main
 
 import (
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,5 +71,35 @@ func TestWhatPassingTestsLogIsKept(t *testing.T) {
 	}
 	if want := "- `TestA` (2 s): 40 rounds, 0 lost\n"; log.String() != want {
 		t.Errorf("log = %q, want %q", log.String(), want)
+	}
+}
+
+// TestNoticeListsWhatIsLinked keeps NOTICE true: the release binary may not carry
+// a module whose licence it does not name, and names none that it does not carry.
+func TestNoticeListsWhatIsLinked(t *testing.T) {
+	top := filepath.Join("..", "..")
+	notice, err := os.ReadFile(filepath.Join(top, "NOTICE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(filepath.Join(top, "go.mod")); err != nil { // what the test's cached result depends on
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-tags", "embed_workerd", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "./cmd/selvage")
+	cmd.Dir = top
+	cmd.Env = append(os.Environ(), "GOOS=linux")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := strings.Fields(string(out))
+	slices.Sort(linked)
+	linked = slices.Compact(linked)
+	var listed []string
+	for _, m := range regexp.MustCompile(`(?m)^  (\S+\.\S+/\S+)  +[A-Z]`).FindAllStringSubmatch(string(notice), -1) {
+		listed = append(listed, m[1])
+	}
+	if !slices.Equal(listed, linked) {
+		t.Errorf("NOTICE lists\n%q, linked are\n%q", listed, linked)
 	}
 }
