@@ -70,7 +70,10 @@ func jsonProblem(err error) string {
 	switch {
 	case errors.As(err, &typ):
 		kind, _, _ := strings.Cut(typ.Value, " ") // of a number it holds the digits too
-		return "field " + typ.Field + " must not be a " + kind
+		if typ.Field == "" {
+			return "the whole must not be of type " + kind
+		}
+		return "field " + typ.Field + " must not be of type " + kind
 	case errors.Is(err, io.EOF):
 		return "it is empty"
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -65,7 +65,7 @@ func TestBodies(t *testing.T) {
 		{"nothing", "PUT", "/A/workers/scripts/w/secrets", "", 400, 10001, "empty"},
 		{"two values", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":"b"} {}`, 400, 10001, "more than one"},
 		{"wrong type", "PUT", "/A/workers/scripts/w/secrets", `{"name":1}`, 400, 10001, "field name"},
-		{"a number for a text", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":123456}`, 400, 10001, "field text must not be a number"},
+		{"a number for a text", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":123456}`, 400, 10001, "field text must not be of type number"},
 		{"no text", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a"}`, 400, 10001, `"a" needs a text`},
 		{"other secret", "PUT", "/A/workers/scripts/w/secrets", `{"name":"a","text":"b","type":"secret_key"}`, 400, 100327, "secret_key"},
 		{"too large", "PATCH", "/A/workers/scripts/w/script-settings", strings.Repeat(" ", 70<<10), 413, 10413, "65536 bytes"},

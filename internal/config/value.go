@@ -71,9 +71,9 @@ func (r EgressRule) String() string {
 	return fmt.Sprintf("%s:%d-%d", host, r.FromPort, r.ToPort)
 }
 
-// parseEgressRule reads PREFIX, PREFIX:PORT or PREFIX:FIRST-LAST; an IPv6
+// ParseEgressRule reads PREFIX, PREFIX:PORT or PREFIX:FIRST-LAST; an IPv6
 // prefix with ports stands in brackets. A lone address is a network of one.
-func parseEgressRule(text string) (EgressRule, bool) {
+func ParseEgressRule(text string) (EgressRule, bool) {
 	network, ports, hasPorts := text, "", false
 	if rest, ok := strings.CutPrefix(text, "["); ok {
 		network, ports, hasPorts = strings.Cut(rest, "]")
@@ -146,7 +146,7 @@ func parse(target any, text string) (ok bool) {
 		*p, ok = parseList(text, parsePrefix)
 		return ok
 	case *[]EgressRule:
-		*p, ok = parseList(text, parseEgressRule)
+		*p, ok = parseList(text, ParseEgressRule)
 		return ok
 	default:
 		panic(fmt.Sprintf("config: no parser for %T", target))

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -260,4 +261,42 @@ func TestBadRequests(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestEgressRuleOpensOneAddress(t *testing.T) {
+	t.Parallel()
+	inside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "inside") }))
+	defer inside.Close()
+	p := start(t)
+	c := p.client(t)
+	script := `export default { async fetch(req) { const r = await fetch(new URL(req.url).searchParams.get("to")); return new Response(r.status + " " + await r.text()) } }`
+	if err := create(t.Context(), c, "out", script); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() string { return p.get(t, p.host("out"), "/?to="+inside.URL).Body }
+	if got := ask(); !strings.HasPrefix(got, "403 selvage:") {
+		t.Errorf("before the rule: %q", got)
+	}
+	rule := strings.TrimPrefix(inside.URL, "http://")
+	if out, stderr, code := p.cli(t, "egress", "out", "--allow", rule); code != 0 || !strings.Contains(out, rule[strings.LastIndex(rule, ":"):]) {
+		t.Fatalf("selvage egress: %d %s%s", code, out, stderr)
+	}
+	eventually(t, func() error {
+		if got := ask(); got != "200 inside" {
+			return fmt.Errorf("with the rule: %q", got)
+		}
+		return nil
+	})
+	if _, stderr, code := p.cli(t, "egress", "out", "--allow", "not-a-network"); code != 2 || !strings.Contains(stderr, "not-a-network") {
+		t.Errorf("a rule that is none: %d %s", code, stderr)
+	}
+	if out, stderr, code := p.cli(t, "egress", "out", "--clear"); code != 0 {
+		t.Errorf("selvage egress --clear: %d %s%s", code, out, stderr)
+	}
+	eventually(t, func() error {
+		if got := ask(); !strings.HasPrefix(got, "403 selvage:") {
+			return fmt.Errorf("after --clear: %q", got)
+		}
+		return nil
+	})
 }
