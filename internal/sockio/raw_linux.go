@@ -3,50 +3,11 @@ package sockio
 import (
 	"io"
 	"os"
-	"runtime"
-	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 const supported = true
-
-// Read is read(2) on a non-blocking descriptor, for callbacks of a
-// [syscall.RawConn]. The error is EAGAIN when there is nothing to read yet.
-func Read(fd uintptr, p []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // read(2)
-		if errno == 0 {
-			return int(n), 0
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
-
-// writev is writev(2) of one or two buffers, the first not empty.
-func writev(fd uintptr, p, q []byte) (int, syscall.Errno) {
-	vec := [2]unix.Iovec{{Base: unsafe.SliceData(p)}, {Base: unsafe.SliceData(q)}} //nolint:gosec // writev(2)
-	vec[0].SetLen(len(p))
-	vec[1].SetLen(len(q))
-	count := uintptr(2)
-	if len(q) == 0 {
-		count = 1
-	}
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&vec[0])), count) //nolint:gosec // writev(2)
-		runtime.KeepAlive(p)
-		runtime.KeepAlive(q)
-		if errno == 0 {
-			return int(n), 0
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
 
 // maxSendFile is how much one sendfile(2) is asked to send: little enough that
 // progress is seen.
@@ -55,7 +16,7 @@ const maxSendFile = 4 << 20
 func (c *Conn) sendFile(head []byte, f *os.File, offset, n int64, progress func()) error {
 	in, err := f.SyscallConn()
 	if err != nil {
-		return err //nolint:wrapcheck // a net.Conn's errors are its contract
+		return err // a net.Conn's errors are its contract
 	}
 	var failed error
 	cerr := in.Control(func(from uintptr) {
@@ -85,9 +46,9 @@ func (c *Conn) sendFile(head []byte, f *os.File, offset, n int64, progress func(
 	})
 	switch {
 	case cerr != nil:
-		return cerr //nolint:wrapcheck // a net.Conn's errors are its contract
+		return cerr // a net.Conn's errors are its contract
 	case failed != nil:
-		return failed //nolint:wrapcheck // a net.Conn's errors are its contract
+		return failed // a net.Conn's errors are its contract
 	}
 	return err
 }
@@ -101,7 +62,7 @@ func corked(fd uintptr, head []byte) ([]byte, error) {
 			continue
 		}
 		if err != nil {
-			return head, err //nolint:wrapcheck // an errno
+			return head, err // an errno
 		}
 		head = head[n:]
 	}

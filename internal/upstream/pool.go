@@ -151,7 +151,7 @@ func (p *Pool) pop() (*Conn, error) {
 	}
 	n := len(p.idle)
 	if n == 0 {
-		return nil, nil //nolint:nilnil // "none idle" is no error
+		return nil, nil // "none idle" is no error
 	}
 	c := p.idle[n-1]
 	p.idle[n-1] = nil
