@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,8 +111,11 @@ func (a *app) showLogs(ctx context.Context, f logsFlags, filter client.LogFilter
 			failed = show(e)
 			return failed == nil
 		})
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("the platform has ended the stream: %w", err)
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF) && ctx.Err() == nil:
+			return errors.New("the platform has stopped; \"selvage logs --follow\" goes on when it runs again")
+		case err != nil && ctx.Err() == nil:
+			return err
 		}
 		return failed
 	}

@@ -20,6 +20,12 @@ type metadataKey struct {
 	later string
 }
 
+// What settings may ask for that comes later.
+const (
+	tailWorkers = "tail workers"
+	logpush     = "Logpush"
+)
+
 // metadataKeys returns the whole table. A key that is not in it is refused: to
 // ignore what is not understood would be to pretend.
 func metadataKeys() map[string]metadataKey {
@@ -36,8 +42,8 @@ func metadataKeys() map[string]metadataKey {
 		"limits":              {read: object(func(u *Upload) *json.RawMessage { return &u.Limits })},
 		"placement":           {read: object(func(u *Upload) *json.RawMessage { return &u.Placement })},
 		"observability":       {read: object(func(u *Upload) *json.RawMessage { return &u.Observability })},
-		"tail_consumers":      {read: list(func(u *Upload) *json.RawMessage { return &u.TailConsumers })},
-		"logpush":             {read: into(func(u *Upload) any { return &u.Logpush })},
+		"tail_consumers":      {read: list(func(u *Upload) *json.RawMessage { return &u.TailConsumers }), later: tailWorkers},
+		"logpush":             {read: into(func(u *Upload) any { return &u.Logpush }), later: logpush},
 		"tags":                {read: into(func(u *Upload) any { return &u.Tags })},
 
 		"usage_model":          {ignored: true}, // there is one
@@ -74,10 +80,9 @@ func DecodeMetadata(data []byte) (*Upload, error) {
 		case !known:
 			return nil, fail(CodeNotOffered, 400, "The metadata key %q is not known to this release. Remove it, or use a newer release.", name)
 		case key.ignored || string(raw) == "null":
-		case key.later != "":
-			if !emptyJSON(raw) {
-				return nil, fail(CodeNotOffered, 400, "The metadata key %q asks for %s, which this release does not offer. Remove it from the configuration.", name, key.later)
-			}
+		case key.later != "" && !emptyJSON(raw):
+			return nil, fail(CodeNotOffered, 400, "The metadata key %q asks for %s, which this release does not offer. Remove it from the configuration.", name, key.later)
+		case key.read == nil:
 		default:
 			if err := key.read(u, raw); err != nil {
 				return nil, &Error{Code: CodeInvalidRequest, Status: 400, Message: "The metadata key \"" + name + "\" has a wrong value: " + err.Error() + ".", Err: err}

@@ -257,6 +257,12 @@ func (p *SettingsPatch) check() error {
 			}
 		}
 	}
+	if p.TailConsumers != nil && !emptyJSON(p.TailConsumers) {
+		return fail(CodeNotOffered, 400, "The setting tail_consumers asks for %s, which this release does not offer. Remove it from the configuration.", tailWorkers)
+	}
+	if p.Logpush != nil && *p.Logpush {
+		return fail(CodeNotOffered, 400, "The setting logpush asks for %s, which this release does not offer. Remove it from the configuration.", logpush)
+	}
 	for name, raw := range map[string]json.RawMessage{"observability": p.Observability, "tail_consumers": p.TailConsumers} {
 		if raw != nil && (len(raw) > 1<<16 || !json.Valid(raw)) {
 			return fail(CodeInvalidRequest, 400, "The setting %s is not JSON, or is too large.", name)
