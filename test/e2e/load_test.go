@@ -118,6 +118,7 @@ func TestHammerDeploys(t *testing.T) {
 			t.Fatalf("after deploy %d was acknowledged: %d %q", i, a.Status, a.Body)
 		}
 	}
+	t.Logf("%d deploys under load", n)
 	h.end(t)
 }
 

@@ -168,6 +168,9 @@ func writeReport(name, log string) error {
 	}
 	first, _, _ := strings.Cut(string(version), "\n")
 	text := fmt.Sprintf("# Long counts\n\n%s, %s. Every line is a test that passed, with what it logged; `make crash` writes this file.\n\n%s", time.Now().UTC().Format(time.DateOnly), first, log)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
 	return os.WriteFile(name, []byte(text), 0o644)
 }
 
