@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Scope is a right that a token carries. A ":write" scope includes its ":read".
@@ -41,6 +42,12 @@ func (s Scope) Includes(need Scope) bool {
 // Allows says whether the token carries need, directly or by a wider scope.
 func (t Token) Allows(need Scope) bool {
 	return slices.ContainsFunc(t.Scopes, func(s Scope) bool { return s.Includes(need) })
+}
+
+// Outlives says whether the token is still valid at the moment another one
+// expires, nil for never. A token must not give out one that lives longer.
+func (t Token) Outlives(expires *time.Time) bool {
+	return t.ExpiresAt == nil || expires != nil && !expires.After(*t.ExpiresAt)
 }
 
 // Covers says whether the token carries every one of scopes. A token must not

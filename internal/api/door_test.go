@@ -271,6 +271,28 @@ func TestTokens(t *testing.T) {
 		t.Error(err)
 	}
 
+	// Nor one that lives longer.
+	hour := time.Now().Add(time.Hour)
+	passing, err := c.CreateToken(ctx, "passing", []string{"*"}, &hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.token = passing.Secret
+	brief := b.client()
+	sooner, later := hour.Add(-time.Minute), hour.Add(time.Minute)
+	for name, err := range map[string]error{
+		"for ever": second(brief.CreateToken(ctx, "x", []string{"*"}, nil)),
+		"longer":   second(brief.CreateToken(ctx, "x", []string{"*"}, &later)),
+		"roll":     second(brief.RollToken(ctx, operator)),
+	} {
+		if !client.HasCode(err, 10023) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := brief.CreateToken(ctx, "shorter", []string{"*"}, &sooner); err != nil {
+		t.Error(err)
+	}
+
 	rolled, err := c.RollToken(ctx, made.ID)
 	if err != nil || rolled.Secret == made.Secret {
 		t.Fatalf("%+v, %v", rolled, err)

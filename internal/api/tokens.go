@@ -49,6 +49,9 @@ func createToken(c *call) (any, error) {
 	if !c.token.Covers(in.Scopes) {
 		return nil, errf(codeUnauthorized, "Unauthorized: the API token %q cannot give scopes that it does not have itself", c.token.Name)
 	}
+	if !c.token.Outlives(in.ExpiresOn) {
+		return nil, c.outlived()
+	}
 	secret, t, err := c.Accounts.CreateToken(c.ctx(), in.Name, in.Scopes, in.ExpiresOn)
 	if err != nil {
 		return nil, err
@@ -66,11 +69,22 @@ func (c *call) coversToken(id string) error {
 		return err
 	}
 	for _, t := range all {
-		if t.ID == id && !c.token.Covers(t.Scopes) {
+		if t.ID != id {
+			continue
+		}
+		if !c.token.Covers(t.Scopes) {
 			return errf(codeUnauthorized, "Unauthorized: the API token %q cannot change a token with scopes that it does not have itself", c.token.Name)
+		}
+		if !c.token.Outlives(t.ExpiresAt) {
+			return c.outlived()
 		}
 	}
 	return nil
+}
+
+// outlived refuses to give out what would be valid longer than the caller is.
+func (c *call) outlived() error {
+	return errf(codeUnauthorized, "Unauthorized: the API token %q expires at %s and cannot make or change one that lives longer", c.token.Name, c.token.ExpiresAt.UTC().Format(time.RFC3339))
 }
 
 func rollToken(c *call) (any, error) {
