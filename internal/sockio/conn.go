@@ -56,7 +56,7 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 		return c.raw, nil
 	}
 	if sc, ok := c.Conn.(syscall.Conn); ok {
-		return sc.SyscallConn() // the connection's own error
+		return sc.SyscallConn()
 	}
 	return nil, errors.ErrUnsupported
 }
@@ -64,7 +64,7 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 // CloseWrite ends the writing side, if the connection can do that alone.
 func (c *Conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite() // the connection's own error
+		return half.CloseWrite()
 	}
 	return errors.ErrUnsupported
 }
@@ -72,7 +72,7 @@ func (c *Conn) CloseWrite() error {
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.raw == nil || len(p) == 0 {
-		return c.Conn.Read(p) // a net.Conn's errors are its contract
+		return c.Conn.Read(p)
 	}
 	t := &c.rd
 	t.p = p
@@ -80,7 +80,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	t.p = nil
 	switch {
 	case err != nil:
-		return 0, err // a net.Conn's errors are its contract
+		return 0, err
 	case t.errno != 0:
 		return 0, os.NewSyscallError("read", t.errno)
 	case t.n == 0:
@@ -97,7 +97,7 @@ func (t *transfer) read(fd uintptr) bool {
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) {
 	if c.raw == nil || len(p) == 0 {
-		return c.Conn.Write(p) // a net.Conn's errors are its contract
+		return c.Conn.Write(p)
 	}
 	return c.Write2(p, nil)
 }
@@ -107,7 +107,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 func (c *Conn) Write2(p, q []byte) (int, error) {
 	if c.raw == nil {
 		n, err := (&net.Buffers{p, q}).WriteTo(c.Conn)
-		return int(n), err // a net.Conn's errors are its contract
+		return int(n), err
 	}
 	if len(p) == 0 {
 		p, q = q, nil
@@ -119,7 +119,7 @@ func (c *Conn) Write2(p, q []byte) (int, error) {
 	if err == nil && t.errno != 0 {
 		err = os.NewSyscallError("write", t.errno)
 	}
-	return t.n, err // a net.Conn's errors are its contract
+	return t.n, err
 }
 
 func (t *transfer) write(fd uintptr) bool {
@@ -157,10 +157,10 @@ const copyPart = 256 << 10
 
 func (c *Conn) copyFile(head []byte, f *os.File, offset, n int64, progress func()) error {
 	if _, err := c.Conn.Write(head); err != nil {
-		return err // a net.Conn's errors are its contract
+		return err
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
-		return err // the file's own error
+		return err
 	}
 	for n > 0 {
 		progress()
@@ -169,7 +169,7 @@ func (c *Conn) copyFile(head []byte, f *os.File, offset, n int64, progress func(
 			return io.ErrUnexpectedEOF
 		}
 		if err != nil {
-			return err // a net.Conn's errors are its contract
+			return err
 		}
 		n -= copied
 	}

@@ -16,7 +16,7 @@ const maxSendFile = 4 << 20
 func (c *Conn) sendFile(head []byte, f *os.File, offset, n int64, progress func()) error {
 	in, err := f.SyscallConn()
 	if err != nil {
-		return err // a net.Conn's errors are its contract
+		return err
 	}
 	var failed error
 	cerr := in.Control(func(from uintptr) {
@@ -46,9 +46,9 @@ func (c *Conn) sendFile(head []byte, f *os.File, offset, n int64, progress func(
 	})
 	switch {
 	case cerr != nil:
-		return cerr // a net.Conn's errors are its contract
+		return cerr
 	case failed != nil:
-		return failed // a net.Conn's errors are its contract
+		return failed
 	}
 	return err
 }
@@ -62,7 +62,7 @@ func corked(fd uintptr, head []byte) ([]byte, error) {
 			continue
 		}
 		if err != nil {
-			return head, err // an errno
+			return head, err
 		}
 		head = head[n:]
 	}
