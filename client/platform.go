@@ -83,6 +83,7 @@ type Event struct {
 	DurationUS int64     `json:"duration_us,omitempty"`
 	BytesOut   int64     `json:"bytes_out,omitempty"`
 	ClientIP   string    `json:"client_ip,omitempty"`
+	Outcome    string    `json:"outcome,omitempty"` // of the worker that was asked
 }
 
 // LogFilter selects events; an empty field selects all.

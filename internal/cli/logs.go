@@ -177,6 +177,10 @@ func eventLine(e client.Event, p paint) string {
 		b.WriteString(p.in(statusColour(e.Status), strconv.Itoa(e.Status)))
 		fmt.Fprintf(&b, " %s %s%s %s %d B", printable(e.Method), printable(e.Host), printable(e.Path),
 			(time.Duration(e.DurationUS) * time.Microsecond).String(), e.BytesOut)
+		if e.Outcome != "" && e.Outcome != telemetry.OutcomeOK {
+			b.WriteByte(' ')
+			b.WriteString(p.in(yellow, printable(e.Outcome)))
+		}
 	}
 	if e.Message != "" {
 		b.WriteByte(' ')

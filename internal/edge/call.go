@@ -26,6 +26,7 @@ type call struct {
 	count  *counters
 
 	status   int
+	outcome  string // of the worker, if one was asked
 	bytesIn  int64
 	bytesOut int64
 
@@ -119,13 +120,13 @@ func (c *call) end() {
 		Time: c.r.Start, Kind: telemetry.KindAccess, Ray: c.ray,
 		Account: c.target.Account, Script: c.target.Script, Version: c.target.Version,
 		Method: c.r.Method, Host: c.host, Status: c.status,
-		DurationUS: took.Microseconds(), BytesOut: c.bytesOut, ClientIP: c.client.ip,
+		DurationUS: took.Microseconds(), BytesOut: c.bytesOut, ClientIP: c.client.ip, Outcome: c.outcome,
 	}
 	e.Path, _ = c.r.Path()
 	c.s.logs.Append(e)
 
 	c.w, c.r, c.up, c.feed, c.ctx = nil, nil, nil, nil, nil
-	c.ray, c.host, c.client, c.target = "", "", client{}, Target{}
+	c.ray, c.host, c.outcome, c.client, c.target = "", "", "", client{}, Target{}
 	c.status, c.bytesIn, c.bytesOut = 0, 0, 0
 	c.cause.Store(0)
 	c.asset = assets.Request{}

@@ -361,7 +361,7 @@ func TestAccessLogAndMetrics(t *testing.T) {
 	resp, _ := p.do("POST /path?secret=1 HTTP/1.1\r\nHost: " + host + ":80\r\nContent-Length: 3\r\n\r\nabc")
 	e := p.events.wait(t, telemetry.KindAccess, func(e telemetry.Event) bool { return e.Ray == resp.Header.Get("CF-Ray") })
 	if e.Method != http.MethodPost || e.Host != host || e.Path != "/path" || e.Status != 200 || e.BytesOut != 5 || e.ClientIP != "127.0.0.1" ||
-		e.Account != "acc" || e.Script != "app" || e.Version != "v1" || e.DurationUS <= 0 || e.Time.IsZero() {
+		e.Account != "acc" || e.Script != "app" || e.Version != "v1" || e.DurationUS <= 0 || e.Time.IsZero() || e.Outcome != telemetry.OutcomeOK {
 		t.Errorf("%+v", e)
 	}
 	_, _ = p.get("/missing", "Host: other")

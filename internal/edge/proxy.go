@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/edge/wire"
+	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/upstream"
 )
 
@@ -33,6 +34,7 @@ const maxUnseen = 8
 
 // proxy has the target's worker answer.
 func (c *call) proxy() {
+	c.outcome = telemetry.OutcomeUnknown // until it is known
 	replayed := false
 	for try := 0; ; try++ {
 		out, err := c.tryOnce(try)
@@ -194,12 +196,13 @@ func (c *call) noAnswer(err error) (outcome, error) {
 	switch cause := wire.Fault(c.cause.Load()); cause { //nolint:exhaustive,gosec // the rest are faults in a body; it was stored from a Fault
 	case wire.NoFault:
 	case wire.ClientGone:
-		c.status = wire.StatusClientGone
+		c.status, c.outcome = wire.StatusClientGone, telemetry.OutcomeCanceled
 		return answered, nil
 	case wire.ServerClosing:
 		c.page(problemClosing())
 		return answered, nil
 	default:
+		c.outcome = telemetry.OutcomeCanceled
 		c.fault(cause)
 		return answered, nil
 	}

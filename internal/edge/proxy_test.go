@@ -270,7 +270,9 @@ func TestClientGoesAwayWhileTheWorkerIsSilent(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		_ = c.Close()
 		heard(t)
-		p.events.wait(t, telemetry.KindAccess, func(e telemetry.Event) bool { return e.Path == "/gone" && e.Status == 499 })
+		p.events.wait(t, telemetry.KindAccess, func(e telemetry.Event) bool {
+			return e.Path == "/gone" && e.Status == 499 && e.Outcome == telemetry.OutcomeCanceled
+		})
 	})
 	t.Run("in mid-body", func(t *testing.T) {
 		c := p.dial()

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/selvage-dev/selvage/internal/edge/wire"
+	"github.com/selvage-dev/selvage/internal/telemetry"
 )
 
 // maxInterim bounds the interim responses to one request.
@@ -63,7 +64,10 @@ func (c *call) relay() bool {
 		h.KeepAlive = false
 	}
 	if !complete {
-		_ = c.w.Flush() // what arrived; the connection then ends in mid-answer
+		c.outcome = telemetry.OutcomeException
+		if c.w.Flush() != nil || c.cause.Load() != 0 { // what arrived; the connection then ends in mid-answer
+			c.outcome = telemetry.OutcomeDisconnected
+		}
 		return false
 	}
 	var trailers []wire.Field
@@ -71,8 +75,10 @@ func (c *call) relay() bool {
 		trailers = c.chunks.Trailers()
 	}
 	if c.w.Finish(trailers) != nil {
+		c.outcome = telemetry.OutcomeDisconnected
 		return false
 	}
+	c.outcome = telemetry.OutcomeOK
 	return h.KeepAlive
 }
 
@@ -184,6 +190,7 @@ func (c *call) tunnel() (outcome, error) {
 	if !c.upgrades() || !wire.Is(c.head.Upgrade, "websocket") {
 		return failed, errUnaskedUpgrade
 	}
+	c.outcome = telemetry.OutcomeOK
 	c.writeHead(http.StatusSwitchingProtocols, c.filterResponse(), wire.None)
 	// From here on each end notices the other's end by itself.
 	c.w.Watch(nil)

@@ -38,6 +38,7 @@ func (c *encoder) append(b []byte, e *Event) []byte {
 	b = appendInt(b, `,"duration_us":`, e.DurationUS)
 	b = appendInt(b, `,"bytes_out":`, e.BytesOut)
 	b = appendString(b, `,"client_ip":"`, e.ClientIP, maxField)
+	b = appendString(b, `,"outcome":"`, e.Outcome, maxField)
 	return append(b, '}', '\n')
 }
 

@@ -19,6 +19,17 @@ const (
 	LevelError = "error"
 )
 
+// Outcomes of a request that a worker was asked for.
+const (
+	OutcomeOK             = "ok"
+	OutcomeException      = "exception"                  // nothing caught what the worker threw, or it broke off its answer
+	OutcomeExceededCPU    = "exceededCpu"                // ended by the limit on processor time
+	OutcomeExceededMemory = "exceededMemory"             // ended by the limit on memory
+	OutcomeCanceled       = "canceled"                   // the client went away before the answer, or the response deadline passed
+	OutcomeDisconnected   = "responseStreamDisconnected" // the client went away during the answer
+	OutcomeUnknown        = "unknown"                    // the platform failed, or another request ended the process
+)
+
 // Bounds of one event, in bytes; what is longer is cut at a rune's boundary.
 const (
 	maxText  = 32 << 10 // Message and Stack, each
@@ -44,7 +55,11 @@ type Event struct {
 	Status     int    `json:"status,omitempty"`
 	DurationUS int64  `json:"duration_us,omitempty"` // microseconds until the last byte was written
 	BytesOut   int64  `json:"bytes_out,omitempty"`   // body bytes
-	ClientIP   string `json:"client_ip,omitempty"`
+	// Outcome says how the worker that was asked ended, in the words of the
+	// platform's trace events (the constants below). It is empty for a request
+	// that no worker was asked for: an asset, an unknown host.
+	Outcome  string `json:"outcome,omitempty"`
+	ClientIP string `json:"client_ip,omitempty"`
 }
 
 // severity orders levels; the console's "log" counts as info, an unknown level too.

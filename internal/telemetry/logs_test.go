@@ -58,7 +58,7 @@ func TestEventComesBackWhole(t *testing.T) {
 	want := telemetry.Event{
 		Time: base, Kind: telemetry.KindAccess, Level: telemetry.LevelInfo, Ray: "0123456789abcdef", Account: "acc", Script: "links",
 		Version: "v1", Message: "a \"quoted\" \\ line\nand\tmore \u2028 ü 🙂 \x00\x7f", Stack: "at x", Method: "GET", Host: "h", Path: "/a?b",
-		Status: 200, DurationUS: 1234, BytesOut: 1 << 40, ClientIP: "::1",
+		Status: 200, DurationUS: 1234, BytesOut: 1 << 40, ClientIP: "::1", Outcome: telemetry.OutcomeCanceled,
 	}
 	l.Append(&want)
 	var got []telemetry.Event
