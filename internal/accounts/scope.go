@@ -16,6 +16,8 @@ const (
 	ScopeAccountRead  Scope = "account:read"
 	ScopeWorkersRead  Scope = "workers:read"
 	ScopeWorkersWrite Scope = "workers:write"
+	ScopeKVRead       Scope = "kv:read"
+	ScopeKVWrite      Scope = "kv:write"
 	ScopeTokensRead   Scope = "tokens:read"
 	ScopeTokensWrite  Scope = "tokens:write"
 	ScopeLogsRead     Scope = "logs:read"
@@ -26,7 +28,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		ScopeAll, ScopeAccountRead, ScopeWorkersRead, ScopeWorkersWrite,
-		ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
+		ScopeKVRead, ScopeKVWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
 	}
 }
 

@@ -18,10 +18,11 @@ import (
 	"github.com/selvage-dev/selvage/internal/telemetry"
 )
 
-// Options configures [New]. Accounts, Workers, Logs, Log and Registry are required.
+// Options configures [New]. Accounts, Workers, KV, Logs, Log and Registry are required.
 type Options struct {
 	Accounts Accounts
 	Workers  Workers
+	KV       KV
 	Logs     Logs
 	Log      *slog.Logger
 	// Registry takes the API's own metrics, and /metrics shows all that is in it.

@@ -35,7 +35,7 @@ func (s *server) admit(c *call) error {
 		return err
 	}
 	c.token = token
-	if c.route.Scope != "" && !token.Allows(c.route.Scope) {
+	if c.route.Scope != "" && !token.Allows(c.route.Scope) && (c.route.Also == "" || !token.Allows(c.route.Also)) {
 		return errf(codeUnauthorized, "Unauthorized: the API token %q has not the scope %s that %s %s needs", token.Name, c.route.Scope, c.r.Method, c.r.URL.EscapedPath())
 	}
 	return s.admitAccount(c)

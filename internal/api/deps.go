@@ -31,6 +31,8 @@ type Workers interface {
 	Secrets
 	Hosts
 	Instances() []workers.InstanceInfo
+	// LiveBindings says whose deployed versions bind a resource.
+	LiveBindings(ctx context.Context, account, bindingType, id string) ([]string, error)
 }
 
 // Uploads takes the parts of a version: modules and assets.

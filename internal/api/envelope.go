@@ -7,11 +7,11 @@ import (
 
 // envelope is the body of every v4 answer.
 type envelope struct {
-	Success    bool        `json:"success"`
-	Result     any         `json:"result"`
-	Errors     []message   `json:"errors"`
-	Messages   []message   `json:"messages"`
-	ResultInfo *resultInfo `json:"result_info,omitempty"`
+	Success    bool      `json:"success"`
+	Result     any       `json:"result"`
+	Errors     []message `json:"errors"`
+	Messages   []message `json:"messages"`
+	ResultInfo any       `json:"result_info,omitempty"` // resultInfo or cursorInfo
 }
 
 // message is one entry of errors or messages.
@@ -26,6 +26,18 @@ type paged struct {
 	Info  resultInfo
 }
 
+// cursored is the result of a handler whose answer is a part of a list that is too long to be counted.
+type cursored struct {
+	Items any
+	Info  cursorInfo
+}
+
+// cursorInfo says how to go on; an empty cursor says that this was the end.
+type cursorInfo struct {
+	Count  int    `json:"count"`
+	Cursor string `json:"cursor"`
+}
+
 // stream is the result of a handler that writes its answer itself. The access log and the metrics
 // see it like any other.
 type stream func(w http.ResponseWriter) error
@@ -33,8 +45,11 @@ type stream func(w http.ResponseWriter) error
 // writeResult writes a success.
 func writeResult(w http.ResponseWriter, result any) error {
 	e := envelope{Success: true, Result: result, Errors: []message{}, Messages: []message{}}
-	if p, ok := result.(paged); ok {
-		e.Result, e.ResultInfo = p.Items, &p.Info
+	switch p := result.(type) {
+	case paged:
+		e.Result, e.ResultInfo = p.Items, p.Info
+	case cursored:
+		e.Result, e.ResultInfo = p.Items, p.Info
 	}
 	return writeJSON(w, http.StatusOK, e)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/accounts"
 	"github.com/selvage-dev/selvage/internal/fsx"
+	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
@@ -55,7 +56,7 @@ func status(code int) int {
 	case codeBadRequest, codeInvalidScript, codeSubdomainName, codeInvalidAsset, codeNotOffered:
 		// Not offered is no 501: wrangler repeats a call three times when the status is 5xx.
 		return http.StatusBadRequest
-	case codeBodyTooLarge, codeScriptTooLarge:
+	case codeBodyTooLarge, codeScriptTooLarge, kv.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case codeStalled:
 		return http.StatusRequestTimeout
@@ -113,6 +114,7 @@ type fault struct {
 func public(err error) fault {
 	var own *apiError
 	var service *workers.Error
+	var namespace *kv.Error
 	var tooLarge *http.MaxBytesError
 	var input *accounts.InputError
 	switch {
@@ -126,6 +128,8 @@ func public(err error) fault {
 			s = status(service.Code)
 		}
 		return newFault(service.Code, s, service.Message)
+	case errors.As(err, &namespace):
+		return newFault(namespace.Code, namespace.Status, namespace.Message)
 	case errors.As(err, &tooLarge):
 		return newFault(codeBodyTooLarge, status(codeBodyTooLarge),
 			fmt.Sprintf("the body of the request is larger than the %d bytes that this endpoint takes", tooLarge.Limit))
@@ -133,7 +137,7 @@ func public(err error) fault {
 		return newFault(codeBadRequest, status(codeBadRequest), input.Error())
 	case errors.Is(err, accounts.ErrNotFound):
 		return newFault(codeTokenNotFound, status(codeTokenNotFound), "there is no API token with this id; GET …/selvage/tokens lists those there are")
-	case errors.Is(err, workers.ErrClosed):
+	case errors.Is(err, workers.ErrClosed), errors.Is(err, kv.ErrClosed):
 		return newFault(codeUnavailable, status(codeUnavailable), "the platform is stopping; try again when it is back")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return newFault(codeTimeout, status(codeTimeout), "the request was given up before it was done")

@@ -4,9 +4,9 @@ import "net/http"
 
 // RouteInfo is what a test reads of a route.
 type RouteInfo struct {
-	Method, Pattern, Scope, Ticket string
-	Open                           bool
-	MaxBody                        int64
+	Method, Pattern, Scope, Also, Ticket string
+	Open                                 bool
+	MaxBody                              int64
 }
 
 // RoutesOf returns the table that a handler made by [New] serves.
@@ -14,7 +14,7 @@ func RoutesOf(h http.Handler) []RouteInfo {
 	s := h.(*server)
 	var out []RouteInfo
 	for _, r := range s.routes() {
-		out = append(out, RouteInfo{r.Method, r.Pattern, string(r.Scope), r.Ticket, r.Open, r.MaxBody})
+		out = append(out, RouteInfo{r.Method, r.Pattern, string(r.Scope), string(r.Also), r.Ticket, r.Open, r.MaxBody})
 	}
 	return out
 }

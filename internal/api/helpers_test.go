@@ -17,6 +17,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/accounts"
 	"github.com/selvage-dev/selvage/internal/api"
+	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 )
@@ -72,8 +73,13 @@ func newBench(t *testing.T, workers func(*bench) api.Workers, change func(*api.O
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.logs.Close() })
+	namespaces, err := kv.New(kv.Options{Store: b.store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = namespaces.Close() })
 	o := api.Options{
-		Accounts: b.accounts, Workers: workers(b), Logs: b.logs, Registry: prometheus.NewRegistry(),
+		Accounts: b.accounts, Workers: workers(b), KV: namespaces, Logs: b.logs, Registry: prometheus.NewRegistry(),
 		Log:           slog.New(slog.NewJSONHandler(b.log, nil)),
 		EdgeURL:       func() *url.URL { return &url.URL{Scheme: "http", Host: "127.0.0.1:8787"} },
 		Version:       api.Build{Version: "0.0.0-test"},

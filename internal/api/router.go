@@ -117,11 +117,21 @@ func (rt *route) params(segs []string) (map[string]string, bool) {
 	i := 0
 	for want := range strings.SplitSeq(strings.TrimPrefix(rt.Pattern, "/"), "/") {
 		if strings.HasPrefix(want, "{") {
+			name := strings.Trim(want, "{}")
+			if name == rt.Opaque {
+				v, ok := opaque(segs[i])
+				if !ok {
+					return nil, false
+				}
+				params[name] = v
+				i++
+				continue
+			}
 			v, err := url.PathUnescape(segs[i])
 			if err != nil || v == "" || v == "." || v == ".." || strings.ContainsRune(v, 0) {
 				return nil, false
 			}
-			params[strings.Trim(want, "{}")] = v
+			params[name] = v
 		}
 		i++
 	}

@@ -18,8 +18,12 @@ type route struct {
 	Method string
 	// Pattern is the path; {name} stands for one segment.
 	Pattern string
+	// Opaque names the wildcard whose value may be anything, because the handler checks it.
+	Opaque string
 	// Scope is what the caller's token must allow; see [anyToken].
 	Scope accounts.Scope
+	// Also is another scope that will do, "" for none.
+	Also accounts.Scope
 	// Ticket is the action of the signed ticket that the route takes in place of a token, "" for none.
 	Ticket string
 	// Open lets anyone call; with ByAddress only those who call by address (see askedByAddress), others
@@ -52,7 +56,7 @@ func (s *server) routes() []route {
 		{Method: http.MethodGet, Pattern: "/metrics", Scope: accounts.ScopePlatformRead, Open: s.OpenMetrics, ByAddress: true, Handler: getMetrics},
 	}
 	for _, family := range [][]route{
-		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), cleanupRoutes(), selvageRoutes(),
+		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), cleanupRoutes(), kvRoutes(), selvageRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern
@@ -153,7 +157,6 @@ func cleanupRoutes() []route {
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/tails/by-consumer/{script}", Scope: accounts.ScopeWorkersRead, Handler: emptyList},
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/durable_objects/namespaces", Scope: accounts.ScopeWorkersRead, Handler: emptyPage},
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/domains/records", Scope: accounts.ScopeWorkersRead, Handler: emptyPage},
-		{Method: http.MethodGet, Pattern: accountPath + "/storage/kv/namespaces", Scope: accounts.ScopeWorkersRead, Handler: emptyPage},
 	}
 }
 

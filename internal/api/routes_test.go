@@ -55,7 +55,7 @@ func TestRouteTable(t *testing.T) {
 				return
 			}
 			if r.Scope != "" {
-				b.expect(t, r, b.account, b.newToken(lacking(r.Scope)...), http.StatusForbidden, 10023)
+				b.expect(t, r, b.account, b.newToken(lacking(r.Scope, r.Also)...), http.StatusForbidden, 10023)
 			}
 			if strings.Contains(r.Pattern, "{account}") {
 				b.expect(t, r, strings.Repeat("0", 32), b.token, http.StatusForbidden, 10023)
@@ -64,10 +64,10 @@ func TestRouteTable(t *testing.T) {
 	}
 }
 
-// lacking returns all scopes that do not include need.
-func lacking(need string) (out []accounts.Scope) {
+// lacking returns all scopes that include neither need nor also.
+func lacking(need, also string) (out []accounts.Scope) {
 	for _, s := range accounts.Scopes() {
-		if !s.Includes(accounts.Scope(need)) {
+		if !s.Includes(accounts.Scope(need)) && (also == "" || !s.Includes(accounts.Scope(also))) {
 			out = append(out, s)
 		}
 	}

@@ -5,6 +5,7 @@
 //
 //	egress.sock   the global outbound: fetch(), WebSocket clients, connect()
 //	assets.sock   env.ASSETS.fetch(), when the version has static assets
+//	kv-N.sock     a KV namespace that the version binds, see kvHandler
 //
 // Each running version has its own door, with its own connection pool: a
 // connection that one version was allowed to open is never lent to another.

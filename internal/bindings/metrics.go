@@ -16,6 +16,7 @@ type metrics struct {
 	egress   *prometheus.CounterVec
 	inFlight prometheus.Gauge
 	assets   *prometheus.CounterVec
+	kv       *kvMetrics
 }
 
 func newMetrics() *metrics {
@@ -32,6 +33,7 @@ func newMetrics() *metrics {
 			Name: "selvage_assets_binding_requests_total",
 			Help: "Requests of workers to their assets binding, by class of the status code.",
 		}, []string{"class"}),
+		kv: newKVMetrics(),
 	}
 }
 
@@ -39,10 +41,14 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.egress.Describe(ch)
 	m.inFlight.Describe(ch)
 	m.assets.Describe(ch)
+	m.kv.operations.Describe(ch)
+	m.kv.duration.Describe(ch)
 }
 
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.egress.Collect(ch)
 	m.inFlight.Collect(ch)
 	m.assets.Collect(ch)
+	m.kv.operations.Collect(ch)
+	m.kv.duration.Collect(ch)
 }

@@ -60,7 +60,9 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// OwnAddrs lists this machine's addresses; nil asks its network interfaces.
 	OwnAddrs func() ([]netip.Addr, error)
-	Limits   Limits
+	// KV holds the namespaces of [workers.DoorSpec].KV; nil when no version has any.
+	KV     KV
+	Limits Limits
 }
 
 // Limits bounds what workers may cost here. Zero fields take the defaults.
@@ -164,6 +166,13 @@ func (s *Server) Open(ctx context.Context, dir string, spec workers.DoorSpec) (i
 	if spec.Site != nil {
 		a := &assetsHandler{site: spec.Site, log: e.log, metrics: s.metrics}
 		if err := d.listen(ctx, filepath.Join(dir, AssetsSocket), s.httpServer(a)); err != nil {
+			hangUp(d)
+			return nil, err
+		}
+	}
+	for _, k := range spec.KV {
+		h := &kvHandler{kv: s.o.KV, account: spec.Account, namespace: k.Namespace, log: e.log, metrics: s.metrics.kv}
+		if err := d.listen(ctx, filepath.Join(dir, k.Socket), s.httpServer(h)); err != nil {
 			hangUp(d)
 			return nil, err
 		}

@@ -41,6 +41,7 @@ func (s *Server) sweep(ctx context.Context) {
 	default:
 		s.log.DebugContext(ctx, "swept", "sessions", swept.Sessions, "assets", swept.Assets, "blobs", swept.Blobs)
 	}
+	s.sweepKV(ctx)
 }
 
 // answers dials each listener once, as a client would.

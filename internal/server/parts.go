@@ -103,6 +103,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		DialLocal:  s.dialEdge,
 		WorkerZone: s.workerZone,
 		Allow:      egressRules(c),
+		KV:         s.kv,
 	})
 	if err := s.registry.Register(s.bindings); err != nil {
 		return fmt.Errorf("register the metrics of the bindings: %w", err)
@@ -123,6 +124,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		Domain:             c.Domain,
 		AccountBySubdomain: s.accountBySubdomain,
 		Subdomain:          s.subdomainOf,
+		Namespaces:         s.kv,
 		IssueTicket:        s.issueTicket,
 		VerifyTicket:       s.verifyTicket,
 		OnLog:              s.workerLog,
@@ -185,6 +187,7 @@ func (s *Server) openAPI(context.Context) error {
 		Handler: api.New(api.Options{
 			Accounts:      accountsWithHosts{s.accounts, s.workers},
 			Workers:       s.workers,
+			KV:            s.kv,
 			Logs:          drainingLogs{s.logs, s.draining},
 			Log:           s.log,
 			Registry:      s.registry,

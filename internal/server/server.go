@@ -23,6 +23,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/bindings"
 	"github.com/selvage-dev/selvage/internal/config"
 	"github.com/selvage-dev/selvage/internal/edge"
+	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/runtimebin"
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/telemetry"
@@ -46,6 +47,7 @@ type Server struct {
 	accounts *accounts.Service
 	program  runtimebin.Program
 	bindings *bindings.Server
+	kv       *kv.Service
 	workers  *workers.Service
 	edge     *edge.Server
 	http     *http.Server
@@ -106,6 +108,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the data directory", s.openStore},
 		{"open the event log", s.openLogs},
 		{"open the accounts", s.openAccounts},
+		{"open the KV namespaces", s.openKV},
 		{"prepare workerd", s.openRuntime},
 		{"open the workers", s.openWorkers},
 		{"open the edge", s.openEdge},

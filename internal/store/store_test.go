@@ -89,7 +89,7 @@ func TestNewerDirectoryStaysAsItIs(t *testing.T) {
 			before := snapshot(t, dir)
 			_, err = store.Open(dir)
 			var newer *store.NewerError
-			if !errors.As(err, &newer) || newer.Have != 99 || newer.Know != 1 || newer.Dir != dir {
+			if !errors.As(err, &newer) || newer.Have != 99 || newer.Know < 2 || newer.Dir != dir {
 				t.Fatalf("Open: %v, want NewerError", err)
 			}
 			if diff := cmp.Diff(before, snapshot(t, dir)); diff != "" {

@@ -32,6 +32,8 @@ type bindingInput struct {
 	JSON    json.RawMessage `json:"json"`
 	Part    string          `json:"part"`
 	OldName string          `json:"old_name"` // inherit: the name in the latest version
+
+	NamespaceID string `json:"namespace_id"` // kv_namespace
 }
 
 // resolveBindings checks the bindings of an upload and turns them into stored
@@ -115,12 +117,19 @@ func (s *Service) resolveBinding(sc scope, in *bindingInput, u *Upload, modules 
 		}
 		b.Part, b.Blob, b.Size = in.Part, modules[i].Blob, modules[i].Size
 		return b, true, nil
+	case typeKVNamespace:
+		b.NamespaceID = in.NamespaceID // see checkNamespaces
+		return b, true, nil
 	case typeInherit:
 		return inheritBinding(in, u, latest)
 	case "":
 		return b, false, invalidScript("The binding %q has no type.", in.Name)
 	}
-	return b, false, fail(CodeNotOffered, 400, "The binding %q is of type %q, which this release does not offer. Remove it from the configuration.", in.Name, in.Type)
+	return b, false, notOfferedBinding(in.Name, in.Type)
+}
+
+func notOfferedBinding(name, kind string) error {
+	return fail(CodeNotOffered, 400, "The binding %q is of type %q, which this release does not offer. Remove it from the configuration.", name, kind)
 }
 
 func inheritBinding(in *bindingInput, u *Upload, latest *document) (binding, bool, error) {
@@ -173,7 +182,9 @@ func (b *binding) public() json.RawMessage {
 		Text *string         `json:"text,omitempty"`
 		JSON json.RawMessage `json:"json,omitempty"`
 		Part string          `json:"part,omitempty"`
-	}{Name: b.Name, Type: b.Type, JSON: b.JSON, Part: b.Part}
+
+		NamespaceID string `json:"namespace_id,omitempty"`
+	}{Name: b.Name, Type: b.Type, JSON: b.JSON, Part: b.Part, NamespaceID: b.NamespaceID}
 	if b.Type == typePlainText {
 		v.Text = &b.Text
 	}

@@ -48,6 +48,8 @@ type binding struct {
 	Size   int64           `json:"size,omitempty"`   // bytes of Blob
 	Sealed []byte          `json:"sealed,omitempty"` // secret_text
 	Mark   []byte          `json:"mark,omitempty"`   // keyed digest of a secret: tells whether it changed
+
+	NamespaceID string `json:"namespace_id,omitempty"` // kv_namespace
 }
 
 // hasCode reports whether the version has a script to run.

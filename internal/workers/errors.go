@@ -13,6 +13,8 @@ const (
 	CodeInvalidScript      = 10021  // the script, its metadata or a binding is refused, or it failed to start
 	CodeTooLarge           = 10027  // the script is too large
 	CodeInternal           = 10013  // the platform failed
+	CodeNamespaceMissing   = 10041  // a binding names a KV namespace that is not there
+	CodeNamespaceInvalid   = 10042  // a binding names what is no id of a KV namespace
 	CodeInheritNoSource    = 10057  // an inherit binding without a predecessor
 	CodeSecretNotFound     = 10056  // no such secret
 	CodeInvalidBinding     = 10066  // a secret's name or value is refused

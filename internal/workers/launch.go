@@ -62,7 +62,7 @@ func (s *Service) launch(ctx context.Context, u *unit) (_ *Instance, err error) 
 	if err != nil {
 		return nil, err
 	}
-	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: u.site, Egress: egress})
+	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: u.site, Egress: egress, KV: u.doc.kvDoors()})
 	if err != nil {
 		return nil, fmt.Errorf("workers: open doors for %s: %w", u.scope.script, err)
 	}
@@ -227,6 +227,8 @@ func (s *Service) bindingValue(u *unit, b *binding) (workerd.Binding, error) {
 		var text []byte
 		text, err = s.readBlob(b.Blob, b.Size)
 		v.Text = string(text)
+	case typeKVNamespace:
+		return u.doc.kvBinding(b)
 	default:
 		err = fmt.Errorf("type %q is of a newer release", b.Type)
 	}

@@ -26,6 +26,7 @@ type DoorSpec struct {
 	Version string
 	Site    *assets.Site // nil: no assets
 	Egress  EgressPolicy
+	KV      []KVDoor // one for each namespace that the version binds
 }
 
 // Runtime starts processes. See [Workerd].
@@ -99,6 +100,9 @@ type Options struct {
 	// AccountBySubdomain and Subdomain map between an account and its subdomain.
 	AccountBySubdomain func(subdomain string) (account string, ok bool)
 	Subdomain          func(account string) string
+
+	// Namespaces knows the KV namespaces; without it bindings to them are refused.
+	Namespaces Namespaces
 
 	IssueTicket  func(Ticket) string
 	VerifyTicket func(token, action string) (Ticket, error)

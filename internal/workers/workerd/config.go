@@ -136,7 +136,7 @@ func (p *plan) doors() []string {
 func appendDoors(out []string, bs []Binding) []string {
 	for i := range bs {
 		switch bs[i].Kind {
-		case FetcherBinding:
+		case FetcherBinding, KVBinding:
 			out = append(out, bs[i].Socket)
 		case WrappedBinding:
 			out = appendDoors(out, bs[i].Wrapped.Inner)
@@ -264,6 +264,9 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 			return
 		}
 		b.tag(s, bindingTagService)
+		encodeDesignator(b, s, bindingValue, servicePrefix+v.Socket)
+	case KVBinding:
+		b.tag(s, bindingTagKV)
 		encodeDesignator(b, s, bindingValue, servicePrefix+v.Socket)
 	case WrappedBinding:
 		encodeWrapped(b, s, v.Wrapped)

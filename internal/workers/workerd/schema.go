@@ -89,6 +89,7 @@ const (
 	bindingTagJSON    = 4
 	bindingTagWasm    = 5
 	bindingTagService = 7
+	bindingTagKV      = 9
 	bindingTagWrapped = 12
 	bindingValue      = 1
 )

@@ -58,7 +58,7 @@ type Binding struct {
 	// Data is the value of a DataBinding or the module of a WasmBinding.
 	Data []byte
 	// Socket is the file name of the unix socket, in the private folder, to
-	// which a FetcherBinding sends its requests.
+	// which a FetcherBinding or KVBinding sends its requests.
 	Socket string
 	// TagRay makes a FetcherBinding add the ray of the request that is being
 	// handled, as header "selvage-ray". Only the Inner bindings of a
@@ -81,6 +81,7 @@ const (
 	WasmBinding
 	FetcherBinding
 	WrappedBinding
+	KVBinding
 )
 
 // Wrapped describes a binding whose object is made by a module of the runtime.

@@ -104,6 +104,10 @@ func validateBindings(bs []Binding, depth int) error {
 			if b.TagRay && depth == 0 {
 				return fmt.Errorf("workerd: binding %q: only an inner binding can carry the ray", b.Name)
 			}
+		case KVBinding:
+			if !validSocket(b.Socket) {
+				return fmt.Errorf("workerd: binding %q: %q is not the file name of a socket", b.Name, b.Socket)
+			}
 		case WrappedBinding:
 			if b.Wrapped == nil || b.Wrapped.Module == "" {
 				return fmt.Errorf("workerd: binding %q names no module", b.Name)

@@ -1,0 +1,160 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/google/uuid"
+
+	"github.com/selvage-dev/selvage/internal/fsx"
+)
+
+// InlineSize is up to how many bytes a value lives in its row. A larger one is
+// a file: measured, a put of 64 KiB and less is cheaper in the row, whose sync it
+// shares with others, and a larger one is cheaper as a file, which is
+// written once and not twice (log and database). See BenchmarkPutSizes.
+const InlineSize = 64 << 10
+
+// Value is a value on its way into a namespace, made by Stage. It is used by one
+// Put, or given up with Discard.
+type Value struct {
+	inline []byte
+	file   string // name below the namespace's folder of values; "" when inline
+	size   int64
+	space  *space
+}
+
+// Size is the value's length in bytes.
+func (v *Value) Size() int64 { return v.size }
+
+// Discard gives up a value that no Put took. After a Put it does nothing.
+func (v *Value) Discard() {
+	if v.file != "" {
+		v.space.removeFile(v.file)
+		v.file = ""
+	}
+}
+
+// Stage reads a value to its end. The length is its size when it is known, else -1.
+// A value beyond the limit is refused with CodeTooLarge, unread if its length
+// says so. Everything of it that is not small is on disk when Stage returns.
+func (s *Service) Stage(ctx context.Context, account, namespace string, r io.Reader, length int64) (*Value, error) {
+	if length > MaxValueSize {
+		return nil, valueTooLarge(length)
+	}
+	sp, release, err := s.acquire(ctx, account, namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	v, err := sp.stage(r, length)
+	if err != nil {
+		return nil, stageError(err)
+	}
+	return v, nil
+}
+
+// stageError tells a sender that broke off from a disk that failed.
+func stageError(err error) error {
+	var own *Error
+	var disk *fsx.Error
+	switch {
+	case errors.As(err, &own), errors.Is(err, fsx.ErrNoSpace):
+		return err
+	case errors.As(err, &disk):
+		return internal("store the value", err)
+	}
+	return err
+}
+
+func (sp *space) stage(r io.Reader, length int64) (*Value, error) {
+	if length >= 0 && length <= InlineSize {
+		buf := make([]byte, length)
+		if _, err := io.ReadFull(r, buf); err != nil {
+			return nil, err
+		}
+		return &Value{inline: buf, size: length, space: sp}, nil
+	}
+	head := make([]byte, InlineSize+1)
+	n, err := io.ReadFull(r, head)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		if length >= 0 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return &Value{inline: head[:n:n], size: int64(n), space: sp}, nil
+	case err != nil:
+		return nil, err
+	}
+	return sp.stageFile(head, r)
+}
+
+func (sp *space) stageFile(head []byte, rest io.Reader) (*Value, error) {
+	if err := sp.fs.MkdirAll(sp.values, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := sp.fs.CreateTemp(sp.values, "put")
+	if err != nil {
+		return nil, err
+	}
+	w := sp.fs.Writer(f)
+	size := int64(len(head))
+	if _, err = w.Write(head); err == nil {
+		var n int64
+		// One byte more than allowed, to tell "too large" from "just fits".
+		n, err = io.Copy(w, io.LimitReader(rest, MaxValueSize+1-size))
+		size += n
+	}
+	if err == nil && size > MaxValueSize {
+		// How much more there is can be told only by reading it.
+		more, _ := io.Copy(io.Discard, io.LimitReader(rest, MaxValueSize))
+		err = valueTooLarge(size + more)
+	}
+	if err != nil {
+		return nil, errors.Join(err, sp.fs.Discard(f))
+	}
+	name := valueName()
+	if err := sp.fs.Commit(f, filepath.Join(sp.values, name)); err != nil {
+		return nil, err
+	}
+	return &Value{file: name, size: size, space: sp}, nil
+}
+
+// valueName returns a name that was never used: the content of a name never
+// changes, so a reader who learnt it from a row reads that row's value or none.
+func valueName() string {
+	id := uuid.New()
+	const digits = "0123456789abcdef"
+	b := make([]byte, 0, 2*len(id))
+	for _, c := range id {
+		b = append(b, digits[c>>4], digits[c&15])
+	}
+	return string(b)
+}
+
+func isValueName(name string) bool {
+	if len(name) != 32 {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func (sp *space) openFile(name string) (*os.File, error) {
+	return os.Open(filepath.Join(sp.values, name)) //nolint:gosec // a name of valueName
+}
+
+// removeFile removes a file that no row names any more. Should it fail, Sweep
+// finds it.
+func (sp *space) removeFile(name string) {
+	if err := sp.fs.Remove(filepath.Join(sp.values, name)); err != nil {
+		sp.log.Warn("a KV value's file could not be removed; the sweep tries again", "namespace", sp.id, "error", err)
+	}
+}
