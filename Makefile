@@ -7,6 +7,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
+# What D1 needs of SQLite (internal/sqlite/native says why). The clock that SQLite reads for every instruction
+# when it counts rows is a constant here: reading it makes scans two to three times slower.
+export CGO_CFLAGS ?= -g -O2 -DSQLITE_ENABLE_STMT_SCANSTATUS -DSQLITE_ENABLE_BYTECODE_VTAB -DSQLITE_ENABLE_FTS5 \
+	-DSQLITE_ENABLE_MATH_FUNCTIONS -DSQLITE_HWTIME_H '-Dsqlite3Hwtime(x)=no_cycles'
+export CGO_LDFLAGS ?= -g -O2 -lm
+
 NODE_DEPS := tools/node_modules/.installed
 APP_DEPS  := examples/links/node_modules/.installed
 LINTER    := tools/bin/golangci-lint
