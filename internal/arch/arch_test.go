@@ -31,7 +31,7 @@ var layers = map[string]layer{
 	"fsx": tool, "sqlite": tool, "store": tool, "supervise": tool, "telemetry": tool,
 	"upstream": tool, "sockio": tool, "assets": tool, "config": tool, "runtimebin": tool, "arch": tool,
 
-	"accounts": service, "workers": service, "kv": service,
+	"accounts": service, "d1": service, "workers": service, "kv": service,
 
 	"edge": door, "api": door, "bindings": door,
 

@@ -1,0 +1,180 @@
+package d1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/selvage-dev/selvage/internal/fsx"
+	"github.com/selvage-dev/selvage/internal/sqlite/native"
+)
+
+// fileName is the database's file in its folder.
+const fileName = "db.sqlite"
+
+// Sessions that are no bookmark.
+const (
+	FirstPrimary       = "first-primary"
+	FirstUnconstrained = "first-unconstrained"
+)
+
+// Database is one open database. It is safe for concurrent use. Who got it from
+// [Service.Open] calls Release once.
+type Database struct {
+	id      uuid.UUID
+	log     *slog.Logger
+	release func()
+
+	readers chan *native.Conn
+	writer  *writer
+	size    atomic.Int64  // bytes of the file, the log included
+	opened  uint32        // how often the database was opened, this time included
+	commits atomic.Uint32 // since it was opened
+}
+
+// Durability says when a write is acknowledged.
+type Durability string
+
+// The durabilities of a database.
+const (
+	DurabilityFull   Durability = "full"   // once it is synced; the default
+	DurabilityNormal Durability = "normal" // once it is written: it survives kill -9, not power loss
+)
+
+// readerSetup and writerSetup are what connections begin with. Temporary tables
+// that SQLite makes for itself stay in memory: no file appears elsewhere.
+const (
+	sharedSetup = `PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8000; PRAGMA foreign_keys=1;`
+	readerSetup = sharedSetup + `PRAGMA query_only=1;`
+	writerSetup = `PRAGMA journal_mode=WAL;` + sharedSetup
+)
+
+type openOptions struct {
+	dir        string
+	id         uuid.UUID
+	opened     uint32
+	readers    int
+	limits     native.Limits
+	durability Durability
+	fs         fsx.FS
+	log        *slog.Logger
+}
+
+func openDatabase(o openOptions) (_ *Database, err error) {
+	if err := o.fs.MkdirAll(o.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("d1: folder of a database: %w", err)
+	}
+	path := filepath.Join(o.dir, fileName)
+	if exists, err := fileExists(path); err != nil {
+		return nil, err
+	} else if !exists {
+		// SQLite would make it with the umask's mode, readable by others.
+		if err := o.fs.WriteFile(path, nil, 0o600); err != nil {
+			return nil, fmt.Errorf("d1: create a database: %w", err)
+		}
+	}
+	d := &Database{id: o.id, log: o.log, opened: o.opened, readers: make(chan *native.Conn, o.readers)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	sync := "FULL"
+	if o.durability == DurabilityNormal {
+		sync = "NORMAL"
+	}
+	w, err := native.Open(path, native.Options{Limits: o.limits, Setup: writerSetup + "PRAGMA synchronous=" + sync})
+	if err != nil {
+		return nil, fmt.Errorf("d1: %w", err)
+	}
+	d.writer = startWriter(d, w)
+	for range o.readers {
+		r, err := native.Open(path, native.Options{ReadOnly: true, Limits: o.limits, Setup: readerSetup})
+		if err != nil {
+			return nil, fmt.Errorf("d1: %w", err)
+		}
+		d.readers <- r
+	}
+	return d, nil
+}
+
+// close ends all connections; nobody uses the database any more.
+func (d *Database) close() error {
+	var errs []error
+	close(d.readers)
+	for r := range d.readers {
+		errs = append(errs, r.Close())
+	}
+	if d.writer != nil {
+		errs = append(errs, d.writer.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// Release gives the database back.
+func (d *Database) Release() { d.release() }
+
+// ID returns the database's id.
+func (d *Database) ID() string { return d.id.String() }
+
+// Size returns the bytes of the database.
+func (d *Database) Size() int64 { return d.size.Load() }
+
+// Bookmark names the state after the last commit.
+func (d *Database) Bookmark() string {
+	return position{d.opened, d.commits.Load()}.bookmark(d.id)
+}
+
+// CheckSession says whether a session may begin at s: [FirstPrimary],
+// [FirstUnconstrained], a bookmark of this database, or nothing. All reads here
+// see the last commit, so that every session is as fresh as can be.
+func (d *Database) CheckSession(s string) error {
+	if s == "" || s == FirstPrimary || s == FirstUnconstrained {
+		return nil
+	}
+	_, err := parseBookmark(s, d.id)
+	return err
+}
+
+// Do runs the queries as one transaction and hands their results to sink, in
+// order. On an error, which is a [*QueryError] when a query is at fault, nothing
+// has changed and what the sink got is void. The context bounds how long the call
+// waits for its turn; a query itself ends at the limit of its duration.
+func (d *Database) Do(ctx context.Context, queries []Query, sink Sink) error {
+	if len(queries) == 0 {
+		return nil
+	}
+	var c *native.Conn
+	select {
+	case c = <-d.readers:
+	case <-ctx.Done():
+		return fmt.Errorf("d1: waiting for a connection: %w", context.Cause(ctx))
+	}
+	read, state := onlyRead(c, queries)
+	if !read {
+		d.readers <- c
+		return d.writer.do(ctx, queries, state, sink)
+	}
+	defer func() { d.readers <- c }()
+	return d.read(c, queries, sink)
+}
+
+func (d *Database) read(c *native.Conn, queries []Query, sink Sink) (err error) {
+	if len(queries) > 1 { // one snapshot for all
+		if err := c.Exec("BEGIN"); err != nil {
+			return fmt.Errorf("d1: begin to read: %w", err)
+		}
+		defer func() { err = errors.Join(err, c.Exec("COMMIT")) }()
+	}
+	for i := range queries {
+		if err := runQuery(c, i, &queries[i], d.size.Load(), sink); err != nil {
+			return err
+		}
+	}
+	return nil
+}

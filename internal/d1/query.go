@@ -1,0 +1,96 @@
+package d1
+
+import (
+	"strings"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/sqlite/native"
+)
+
+// Query is one statement with its parameters.
+type Query struct {
+	SQL  string
+	Args native.Args
+}
+
+// Result is what one query returned. It is valid inside [Sink.Result] only.
+type Result struct {
+	Columns []string
+	Rows    []byte // see native.Result
+	Count   int64
+	Meta    Meta
+}
+
+// Meta is what a query did and cost.
+type Meta struct {
+	Duration    time.Duration // in SQLite
+	Changes     int64         // rows that INSERT, UPDATE or DELETE changed; 0 for others
+	LastRowID   int64
+	ChangedDB   bool
+	SizeAfter   int64 // bytes of the database
+	RowsRead    int64
+	RowsWritten int64 // index entries included
+}
+
+// Sink takes the results of a call.
+type Sink interface {
+	// Reset forgets all results so far: the call runs again.
+	Reset()
+	// Result takes the result of the query at index i, in order.
+	Result(i int, r *Result)
+}
+
+// onlyRead reports whether all queries only read and none depends on what the
+// writing connection did before, compiling them on the reader c. What cannot be
+// compiled is left to whoever runs it, unless it is the first.
+func onlyRead(c *native.Conn, queries []Query) (read, state bool) {
+	read = true
+	for i := range queries {
+		s, rest, err := c.Prepare(queries[i].SQL)
+		if err != nil {
+			continue
+		}
+		read = read && s.ReadOnly && !s.Counters && !s.State && blank(rest)
+		state = state || s.State
+	}
+	return read, state
+}
+
+// blank reports whether no statement is left.
+func blank(rest string) bool {
+	return rest == "" || strings.TrimSpace(rest) == "" || len(native.Split(rest)) == 0
+}
+
+// errSeveral is what D1 says of a prepared statement with another behind it.
+func errSeveral() error {
+	return &native.Error{Code: native.CodeError, Offset: -1, Message: "A prepared SQL statement must contain only one statement."}
+}
+
+// runQuery runs one query on c and hands on its result.
+func runQuery(c *native.Conn, i int, q *Query, size int64, sink Sink) error {
+	start := time.Now()
+	s, rest, err := c.Prepare(q.SQL)
+	if err == nil && !blank(rest) {
+		err = errSeveral()
+	}
+	if err != nil {
+		return &QueryError{Index: i, Err: err}
+	}
+	before := 0
+	if !s.ReadOnly {
+		before = c.TotalChanges()
+	}
+	r, err := c.Run(s, &q.Args)
+	if err != nil {
+		return &QueryError{Index: i, Err: err}
+	}
+	out := Result{Columns: s.Columns, Rows: r.Rows, Count: r.Count, Meta: Meta{
+		Duration: time.Since(start), LastRowID: r.LastRowID, SizeAfter: size, RowsRead: r.RowsRead, RowsWritten: r.RowsWritten,
+		ChangedDB: !s.ReadOnly,
+	}}
+	if !s.ReadOnly && c.TotalChanges() != before {
+		out.Meta.Changes = r.Changes // of an older statement otherwise
+	}
+	sink.Result(i, &out)
+	return nil
+}
