@@ -54,6 +54,9 @@ func MkdirAll(path string, perm os.FileMode) error { return FS{}.MkdirAll(path, 
 // Lock takes the lock file at path. See [FS.Lock].
 func Lock(path string) (unlock func() error, err error) { return FS{}.Lock(path) }
 
+// LockFile is Lock for a lock that a child process inherits. See [FS.LockFile].
+func LockFile(path string) (*os.File, error) { return FS{}.LockFile(path) }
+
 // IsTemp says whether name, the last element of a path, is one that CreateTemp
 // makes: a file that nobody committed.
 func IsTemp(name string) bool {

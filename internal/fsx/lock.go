@@ -14,6 +14,20 @@ import (
 // drops the lock when the process dies, however it dies. The file stays where
 // it is: removing it would let two processes lock two files of one name.
 func (s FS) Lock(path string) (unlock func() error, err error) {
+	f, err := s.LockFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		// Emptied first: a process id that is no more would send somebody looking.
+		return wrap(OpLock, path, errors.Join(f.Truncate(0), f.Close()))
+	}, nil
+}
+
+// LockFile is Lock, but returns the open file that holds the lock. A child
+// process that inherits it holds the lock too: it is free when the last of them
+// has closed the file or died.
+func (s FS) LockFile(path string) (*os.File, error) {
 	if err := s.ask(OpLock, path); err != nil {
 		return nil, err
 	}
@@ -31,10 +45,7 @@ func (s FS) Lock(path string) (unlock func() error, err error) {
 	if err := writePID(f); err != nil {
 		return nil, wrap(OpLock, path, errors.Join(err, f.Close()))
 	}
-	return func() error {
-		// Emptied first: a process id that is no more would send somebody looking.
-		return wrap(OpLock, path, errors.Join(f.Truncate(0), f.Close()))
-	}, nil
+	return f, nil
 }
 
 func writePID(f *os.File) error {

@@ -12,6 +12,7 @@ import (
 const (
 	serviceUser   = "user"
 	serviceReady  = "ready"
+	serviceDisk   = "objects"  // the folder of the Durable Objects
 	serviceNone   = "internet" // replaces workerd's own, which could reach everything
 	servicePrefix = "door:"    // plus the file name of the socket
 )
@@ -68,6 +69,10 @@ func (p *plan) estimate() int {
 	for _, f := range slices.Concat(p.v8Flags, p.worker.CompatibilityFlags) {
 		n += len(f) + each
 	}
+	for _, o := range p.worker.Objects {
+		n += len(o.Class) + len(o.Key) + each
+	}
+	n += len(p.worker.Storage)
 	return n + estimateBindings(p.worker.Bindings)
 }
 
@@ -75,7 +80,7 @@ func estimateBindings(bs []Binding) int {
 	const each = 1024 // with the external service that it may need
 	n := 0
 	for i := range bs {
-		n += each + 3*len(bs[i].Socket) + len(bs[i].Name) + len(bs[i].Text) + len(bs[i].Data)
+		n += each + 3*len(bs[i].Socket) + len(bs[i].Class) + len(bs[i].Name) + len(bs[i].Text) + len(bs[i].Data)
 		if w := bs[i].Wrapped; w != nil {
 			n += len(w.Module) + len(w.Entrypoint) + estimateBindings(w.Inner)
 		}
@@ -85,7 +90,11 @@ func estimateBindings(bs []Binding) int {
 
 func (p *plan) encodeServices(b *builder, root capnp.Struct) {
 	doors := p.doors()
-	l := b.list(root, configServices, 3+len(doors), wordBytes, servicePtrs)
+	n := 3 + len(doors)
+	if p.worker.Storage != "" {
+		n++
+	}
+	l := b.list(root, configServices, n, wordBytes, servicePtrs)
 	if b.err != nil {
 		return
 	}
@@ -116,6 +125,9 @@ func (p *plan) encodeServices(b *builder, root capnp.Struct) {
 		b.tag(ext, externalTagHTTP)
 		encodeHTTPOptions(b, b.child(ext, externalHTTP, wordBytes, httpPtrs))
 	}
+	if p.worker.Storage != "" {
+		encodeDisk(b, l.Struct(n-1), p.worker.Storage)
+	}
 }
 
 // doors returns the file names of the sockets that the worker may reach, each
@@ -140,7 +152,7 @@ func appendDoors(out []string, bs []Binding) []string {
 			out = append(out, bs[i].Socket)
 		case WrappedBinding:
 			out = appendDoors(out, bs[i].Wrapped.Inner)
-		case TextBinding, JSONBinding, DataBinding, WasmBinding:
+		case TextBinding, JSONBinding, DataBinding, WasmBinding, ObjectBinding:
 		}
 	}
 	return out
@@ -172,6 +184,7 @@ func (p *plan) encodeWorker(b *builder, s capnp.Struct) {
 		bindings = append(slices.Clone(bindings), Binding{Name: w.Assets, Kind: FetcherBinding, Socket: AssetsSocket})
 	}
 	encodeBindings(b, s, workerBindings, bindings)
+	encodeObjects(b, s, w)
 }
 
 // flags returns the worker's compatibility flags. A script in service-worker
@@ -270,6 +283,9 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 		encodeDesignator(b, s, bindingValue, servicePrefix+v.Socket)
 	case WrappedBinding:
 		encodeWrapped(b, s, v.Wrapped)
+	case ObjectBinding:
+		b.tag(s, bindingTagObject)
+		b.text(b.child(s, bindingValue, 0, objectBindingPtrs), objectBindingClass, v.Class)
 	default:
 		b.keep(fmt.Errorf("binding %q is of unknown kind %d", v.Name, v.Kind))
 	}

@@ -37,7 +37,10 @@ func everything() *Worker {
 				Module: "cloudflare-internal:d1-api", Entrypoint: "default",
 				Inner: []Binding{{Name: "fetcher", Kind: FetcherBinding, Socket: "d1.sock", TagRay: true}},
 			}},
+			{Name: "O", Kind: ObjectBinding, Class: "Thing"},
 		},
+		Objects: []ObjectClass{{Class: "Thing", Key: "k", SQL: true}, {Class: "an other", Key: "l"}},
+		Storage: "/tmp",
 	}
 }
 
@@ -212,6 +215,8 @@ func (r reader) bindings(s capnp.Struct, i uint16) []Binding {
 				inner := b.Wrapped.Inner[0]
 				b = Binding{Name: b.Name, Kind: FetcherBinding, Socket: inner.Socket, TagRay: true}
 			}
+		case bindingTagObject:
+			b.Kind, b.Class = ObjectBinding, r.text(r.ptr(s, bindingValue).Struct(), objectBindingClass)
 		default:
 			r.tb.Fatalf("binding %q has tag %d", b.Name, s.Uint16(0))
 		}
@@ -224,7 +229,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	w := everything()
 	got := decode(t, encode(t, w))
 	want := decoded{
-		Services: []string{"user", "ready", "internet", "door:assets.sock", "door:d1.sock", "door:egress.sock", "door:f.sock"},
+		Services: []string{"user", "ready", "internet", "door:assets.sock", "door:d1.sock", "door:egress.sock", "door:f.sock", "objects"},
 		Modules:  w.Modules,
 		Bindings: append(slices.Clone(w.Bindings), Binding{Name: "ASSETS", Kind: FetcherBinding, Socket: "assets.sock"}),
 		Flags:    w.CompatibilityFlags, Date: w.CompatibilityDate, Outbound: "door:egress.sock",
@@ -363,7 +368,7 @@ func TestConfigByRuntime(t *testing.T) {
 	w := everything()
 	w.Modules[0].Body = []byte(`import "./c.cjs"; import "./t.txt"; import "./d.bin"; import "./w.wasm"; import "./j.json";
 		import { env } from "cloudflare:workers";
-		if (Object.keys(env).sort().join() !== "ASSETS,D,F,J,T,W") throw new Error(Object.keys(env).join());
+		if (Object.keys(env).sort().join() !== "ASSETS,D,F,J,O,T,W") throw new Error(Object.keys(env).join());
 		export default {};`)
 	p, err := (&Launcher{Binary: path, V8Flags: []string{"--stack-size=800"}}).Start(t.Context(), dir, w, func(l LogLine) {
 		if l.Kind == Runtime && l.Level == "error" {

@@ -66,6 +66,11 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 	if err != nil {
 		return nil, "", err
 	}
+	objects, err := objectsSource(w, sec)
+	if err != nil {
+		return nil, "", err
+	}
+	source += objects
 	entry = entryName(w.Modules)
 	p.modules = append([]Module{{Name: entry, Kind: ESModule, Body: []byte(source)}}, w.Modules...)
 	return p, entry, nil

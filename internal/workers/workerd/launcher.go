@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -135,7 +136,7 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 
 	logs := newLogReader(sec.nonce, entry, onLog)
 	begin := time.Now()
-	proc, err := supervise.Start(startCtx, l.spec(dir, socks, io.MultiReader(bytes.NewReader(header), bytes.NewReader(segment)), logs))
+	proc, err := supervise.Start(startCtx, l.spec(dir, socks, w.Locks, io.MultiReader(bytes.NewReader(header), bytes.NewReader(segment)), logs))
 	if err != nil {
 		return nil, fmt.Errorf("workerd: start %s: %w", w.Script, err)
 	}
@@ -162,7 +163,7 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	return p, nil
 }
 
-func (l *Launcher) spec(dir string, socks *sockets, config io.Reader, logs *logReader) supervise.Spec {
+func (l *Launcher) spec(dir string, socks *sockets, locks []*os.File, config io.Reader, logs *logReader) supervise.Spec {
 	binary := l.Binary
 	if abs, err := filepath.Abs(binary); err == nil {
 		binary = abs // the working directory of the process is another one
@@ -177,7 +178,7 @@ func (l *Launcher) spec(dir string, socks *sockets, config io.Reader, logs *logR
 		Env:        []string{"TZ=UTC"},
 		Dir:        dir,
 		Stdin:      config,
-		ExtraFiles: socks.files,
+		ExtraFiles: slices.Concat(socks.files, locks),
 		Stdout:     logs.line,
 		Stderr:     logs.line,
 	}

@@ -65,6 +65,28 @@ const (
 	workerFlags          = 2
 	workerBindings       = 3
 	workerGlobalOutbound = 4
+	workerObjects        = 5
+	workerLocalDisk      = 8
+
+	// The tag of durableObjectStorage: byte offset and values.
+	workerStorage          = 2
+	workerStorageInMemory  = 1
+	workerStorageLocalDisk = 2
+)
+
+// From "struct Worker.DurableObjectNamespace": 8 bytes, 3 ptrs. The tag of the
+// key is 0 for uniqueKey.
+const (
+	objectPtrs      = 3
+	objectClass     = 0
+	objectKey       = 1
+	objectEnableSQL = 17 // bit
+)
+
+// From "struct Worker.Binding.DurableObjectNamespaceDesignator": 0 bytes, 3 ptrs.
+const (
+	objectBindingPtrs  = 3
+	objectBindingClass = 0
 )
 
 // From "struct Worker.Module": 8 bytes, 3 ptrs.
@@ -89,6 +111,7 @@ const (
 	bindingTagJSON    = 4
 	bindingTagWasm    = 5
 	bindingTagService = 7
+	bindingTagObject  = 8
 	bindingTagKV      = 9
 	bindingTagWrapped = 12
 	bindingValue      = 1
@@ -119,8 +142,9 @@ const (
 
 // From "struct DiskDirectory": 8 bytes, 1 ptr.
 const (
-	diskPtrs = 1
-	diskPath = 0
+	diskPtrs     = 1
+	diskPath     = 0
+	diskWritable = 0 // bit
 )
 
 // From "struct HttpOptions": 8 bytes, 5 ptrs. Style 0 is host.

@@ -1,6 +1,9 @@
 package workerd
 
-import "time"
+import (
+	"os"
+	"time"
+)
 
 // Worker is one version of a script, ready to be started.
 type Worker struct {
@@ -21,6 +24,16 @@ type Worker struct {
 	// Assets is the name of the binding that goes to assets.sock; empty for
 	// none.
 	Assets string
+	// Objects are the Durable Object classes of the main module.
+	Objects []ObjectClass
+	// Storage is the absolute path of the folder in which the objects' data
+	// lies, the only one the process may write to. Empty: in memory, gone with
+	// the process.
+	Storage string
+	// Locks are open files that the process inherits and does nothing with.
+	// While it lives it holds the locks on them, also when the platform died.
+	// They still belong to the caller, who may close them when Start returned.
+	Locks []*os.File
 }
 
 // Module is one module of a worker.
@@ -68,6 +81,8 @@ type Binding struct {
 	TagRay bool
 	// Wrapped is set for a WrappedBinding.
 	Wrapped *Wrapped
+	// Class is the [ObjectClass] that an ObjectBinding is the namespace of.
+	Class string
 }
 
 // BindingKind says what a binding gives to the worker.
@@ -82,6 +97,7 @@ const (
 	FetcherBinding
 	WrappedBinding
 	KVBinding
+	ObjectBinding
 )
 
 // Wrapped describes a binding whose object is made by a module of the runtime.

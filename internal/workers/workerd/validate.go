@@ -52,6 +52,9 @@ func validate(w *Worker) error {
 			return err
 		}
 	}
+	if err := validateObjects(w); err != nil {
+		return err
+	}
 	return validateBindings(w.Bindings, 0)
 }
 
@@ -107,6 +110,10 @@ func validateBindings(bs []Binding, depth int) error {
 		case KVBinding:
 			if !validSocket(b.Socket) {
 				return fmt.Errorf("workerd: binding %q: %q is not the file name of a socket", b.Name, b.Socket)
+			}
+		case ObjectBinding:
+			if b.Class == "" || depth > 0 {
+				return fmt.Errorf("workerd: binding %q names no class, or is not the worker's own", b.Name)
 			}
 		case WrappedBinding:
 			if b.Wrapped == nil || b.Wrapped.Module == "" {
