@@ -3,6 +3,7 @@ package workerd
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"capnproto.org/go/capnp/v3"
 )
@@ -73,6 +74,9 @@ func (p *plan) estimate() int {
 		n += len(o.Class) + len(o.Key) + each
 	}
 	n += len(p.worker.Storage)
+	for _, s := range p.worker.Sockets {
+		n += len(s.File) + len(s.Entrypoint) + len(s.Props) + each
+	}
 	return n + estimateBindings(p.worker.Bindings)
 }
 
@@ -80,7 +84,7 @@ func estimateBindings(bs []Binding) int {
 	const each = 1024 // with the external service that it may need
 	n := 0
 	for i := range bs {
-		n += each + 3*len(bs[i].Socket) + len(bs[i].Class) + len(bs[i].Name) + len(bs[i].Text) + len(bs[i].Data)
+		n += each + 3*len(bs[i].Socket) + len(bs[i].Class) + len(bs[i].Name) + len(bs[i].Entrypoint) + len(bs[i].Props) + len(bs[i].Text) + len(bs[i].Data)
 		if w := bs[i].Wrapped; w != nil {
 			n += len(w.Module) + len(w.Entrypoint) + estimateBindings(w.Inner)
 		}
@@ -116,43 +120,53 @@ func (p *plan) encodeServices(b *builder, root capnp.Struct) {
 	b.tag(none, serviceTagNetwork)
 	b.texts(b.child(none, serviceValue, 0, networkPtrs), networkAllow, []string{})
 
-	for i, socket := range doors {
+	for i, d := range doors {
 		s := l.Struct(3 + i)
-		b.text(s, serviceName, servicePrefix+socket)
+		b.text(s, serviceName, servicePrefix+d.socket)
 		b.tag(s, serviceTagExternal)
 		ext := b.child(s, serviceValue, wordBytes, externalPtrs)
-		b.text(ext, externalAddress, "unix:"+socket)
+		b.text(ext, externalAddress, "unix:"+d.socket)
 		b.tag(ext, externalTagHTTP)
-		encodeHTTPOptions(b, b.child(ext, externalHTTP, wordBytes, httpPtrs))
+		opts := b.child(ext, externalHTTP, wordBytes, httpPtrs)
+		encodeHTTPOptions(b, opts)
+		if d.rpc {
+			b.text(opts, httpCapnpConnect, ConnectHost)
+		}
 	}
 	if p.worker.Storage != "" {
 		encodeDisk(b, l.Struct(n-1), p.worker.Storage)
 	}
 }
 
-// doors returns the file names of the sockets that the worker may reach, each
-// once, in a stable order.
-func (p *plan) doors() []string {
-	var out []string
+// outDoor is a socket that the worker may reach.
+type outDoor struct {
+	socket string
+	rpc    bool
+}
+
+// doors returns the sockets that the worker may reach, each once, in a stable
+// order.
+func (p *plan) doors() []outDoor {
+	var out []outDoor
 	if p.worker.Egress {
-		out = append(out, EgressSocket)
+		out = append(out, outDoor{socket: EgressSocket})
 	}
 	if p.worker.Assets != "" {
-		out = append(out, AssetsSocket)
+		out = append(out, outDoor{socket: AssetsSocket})
 	}
 	out = appendDoors(out, p.worker.Bindings)
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b outDoor) int { return strings.Compare(a.socket, b.socket) })
 	return slices.Compact(out)
 }
 
-func appendDoors(out []string, bs []Binding) []string {
+func appendDoors(out []outDoor, bs []Binding) []outDoor {
 	for i := range bs {
 		switch bs[i].Kind {
 		case FetcherBinding, KVBinding:
-			out = append(out, bs[i].Socket)
+			out = append(out, outDoor{bs[i].Socket, bs[i].RPC})
 		case WrappedBinding:
 			out = appendDoors(out, bs[i].Wrapped.Inner)
-		case TextBinding, JSONBinding, DataBinding, WasmBinding, ObjectBinding:
+		case TextBinding, JSONBinding, DataBinding, WasmBinding, ObjectBinding, SelfBinding:
 		}
 	}
 	return out
@@ -202,6 +216,19 @@ func (p *plan) flags() []string {
 
 func encodeDesignator(b *builder, parent capnp.Struct, i uint16, service string) {
 	b.text(b.child(parent, i, wordBytes, designatorPtrs), designatorName, service)
+}
+
+// encodeEntrypoint designates an export of the worker itself.
+func encodeEntrypoint(b *builder, parent capnp.Struct, i uint16, entrypoint, props string) {
+	s := b.child(parent, i, wordBytes, designatorPtrs)
+	b.text(s, designatorName, serviceUser)
+	if entrypoint != "" {
+		b.text(s, designatorEntrypoint, entrypoint)
+	}
+	if props != "" {
+		b.tag(s, designatorTagJSON)
+		b.text(s, designatorJSON, props)
+	}
 }
 
 func encodeModules(b *builder, worker capnp.Struct, modules []Module) {
@@ -286,6 +313,9 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 	case ObjectBinding:
 		b.tag(s, bindingTagObject)
 		b.text(b.child(s, bindingValue, 0, objectBindingPtrs), objectBindingClass, v.Class)
+	case SelfBinding:
+		b.tag(s, bindingTagService)
+		encodeEntrypoint(b, s, bindingValue, v.Entrypoint, v.Props)
 	default:
 		b.keep(fmt.Errorf("binding %q is of unknown kind %d", v.Name, v.Kind))
 	}
@@ -301,20 +331,34 @@ func encodeWrapped(b *builder, s capnp.Struct, w *Wrapped) {
 	encodeBindings(b, ws, wrappedInner, w.Inner)
 }
 
+// socketName is what a descriptor that is handed over is called in the config.
+func (s *Socket) socketName() string { return "rpc:" + s.File }
+
 func (p *plan) encodeSockets(b *builder, root capnp.Struct) {
-	l := b.list(root, configSockets, 2, socketBytes, socketPtrs)
-	for i, pair := range [][2]string{{socketUser, serviceUser}, {socketReady, serviceReady}} {
+	l := b.list(root, configSockets, 2+len(p.worker.Sockets), socketBytes, socketPtrs)
+	if b.err != nil {
+		return
+	}
+	socket := func(i int, name string) (s, opts capnp.Struct) {
+		s = l.Struct(i)
+		b.text(s, socketName, name)
+		b.tag(s, socketTagHTTP)
+		return s, b.child(s, socketHTTP, wordBytes, httpPtrs)
+	}
+	user, opts := socket(0, socketUser)
+	encodeHTTPOptions(b, opts)
+	encodeDesignator(b, user, socketService, serviceUser)
+	ready, _ := socket(1, socketReady)
+	encodeDesignator(b, ready, socketService, serviceReady)
+	for i := range p.worker.Sockets {
 		if b.err != nil {
 			return
 		}
-		s := l.Struct(i)
-		b.text(s, socketName, pair[0])
-		b.tag(s, socketTagHTTP)
-		opts := b.child(s, socketHTTP, wordBytes, httpPtrs)
-		if pair[0] == socketUser {
-			encodeHTTPOptions(b, opts)
-		}
-		encodeDesignator(b, s, socketService, pair[1])
+		in := &p.worker.Sockets[i]
+		s, opts := socket(2+i, in.socketName())
+		encodeHTTPOptions(b, opts)
+		b.text(opts, httpCapnpConnect, ConnectHost)
+		encodeEntrypoint(b, s, socketService, in.Entrypoint, in.Props)
 	}
 }
 

@@ -28,11 +28,14 @@ func everything() *Worker {
 			{Name: "w.wasm", Kind: WasmModule, Body: wasm},
 			{Name: "j.json", Kind: JSONModule, Body: []byte("{}")},
 		},
+		Sockets: []Socket{{File: "rpc.sock"}, {File: "e.sock", Entrypoint: "E", Props: `{"b":2}`}},
 		Bindings: []Binding{
 			{Name: "T", Kind: TextBinding, Text: "t"},
 			{Name: "J", Kind: JSONBinding, Text: "[]"},
 			{Name: "D", Kind: DataBinding, Data: []byte{1}},
 			{Name: "F", Kind: FetcherBinding, Socket: "f.sock"},
+			{Name: "S", Kind: FetcherBinding, Socket: "s.sock", RPC: true},
+			{Name: "SELF", Kind: SelfBinding, Entrypoint: "E", Props: `{"a":1}`},
 			{Name: "W", Kind: WrappedBinding, Wrapped: &Wrapped{
 				Module: "cloudflare-internal:d1-api", Entrypoint: "default",
 				Inner: []Binding{{Name: "fetcher", Kind: FetcherBinding, Socket: "d1.sock", TagRay: true}},
@@ -206,7 +209,13 @@ func (r reader) bindings(s capnp.Struct, i uint16) []Binding {
 		case bindingTagWasm:
 			b.Kind, b.Data = WasmBinding, r.ptr(s, bindingValue).Data()
 		case bindingTagService:
-			b.Kind, b.Socket = FetcherBinding, strings.TrimPrefix(r.text(r.ptr(s, bindingValue).Struct(), designatorName), servicePrefix)
+			to := r.ptr(s, bindingValue).Struct()
+			if name := r.text(to, designatorName); name == serviceUser {
+				b.Kind, b.Entrypoint, b.Props = SelfBinding, r.text(to, designatorEntrypoint), r.text(to, designatorJSON)
+			} else {
+				b.Kind, b.Socket = FetcherBinding, strings.TrimPrefix(name, servicePrefix)
+				b.RPC = b.Socket == "s.sock" // said by the service, not by the binding
+			}
 		case bindingTagWrapped:
 			ws := r.ptr(s, bindingValue).Struct()
 			b.Kind = WrappedBinding
@@ -229,7 +238,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	w := everything()
 	got := decode(t, encode(t, w))
 	want := decoded{
-		Services: []string{"user", "ready", "internet", "door:assets.sock", "door:d1.sock", "door:egress.sock", "door:f.sock", "objects"},
+		Services: []string{"user", "ready", "internet", "door:assets.sock", "door:d1.sock", "door:egress.sock", "door:f.sock", "door:s.sock", "objects"},
 		Modules:  w.Modules,
 		Bindings: append(slices.Clone(w.Bindings), Binding{Name: "ASSETS", Kind: FetcherBinding, Socket: "assets.sock"}),
 		Flags:    w.CompatibilityFlags, Date: w.CompatibilityDate, Outbound: "door:egress.sock",
@@ -368,7 +377,8 @@ func TestConfigByRuntime(t *testing.T) {
 	w := everything()
 	w.Modules[0].Body = []byte(`import "./c.cjs"; import "./t.txt"; import "./d.bin"; import "./w.wasm"; import "./j.json";
 		import { env } from "cloudflare:workers";
-		if (Object.keys(env).sort().join() !== "ASSETS,D,F,J,O,T,W") throw new Error(Object.keys(env).join());
+		if (Object.keys(env).sort().join() !== "ASSETS,D,F,J,O,S,SELF,T,W") throw new Error(Object.keys(env).join());
+		export const E = {};
 		export default {};`)
 	p, err := (&Launcher{Binary: path, V8Flags: []string{"--stack-size=800"}}).Start(t.Context(), dir, w, func(l LogLine) {
 		if l.Kind == Runtime && l.Level == "error" {

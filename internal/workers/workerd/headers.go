@@ -18,6 +18,10 @@ const (
 	HeaderBindingRay = "selvage-ray"
 )
 
+// ConnectHost is the target of a CONNECT request that turns a connection into
+// one of Cap'n Proto RPC, on sockets that speak it.
+const ConnectHost = "selvage-rpc"
+
 // Files in a worker's private folder.
 const (
 	// EgressSocket is where outbound fetch and connect go.

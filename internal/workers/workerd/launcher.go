@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -116,7 +117,7 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	if err != nil {
 		return nil, err
 	}
-	socks, err := listen(dir)
+	socks, err := listen(dir, w.Sockets)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +137,7 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 
 	logs := newLogReader(sec.nonce, entry, onLog)
 	begin := time.Now()
-	proc, err := supervise.Start(startCtx, l.spec(dir, socks, w.Locks, io.MultiReader(bytes.NewReader(header), bytes.NewReader(segment)), logs))
+	proc, err := supervise.Start(startCtx, l.spec(w, dir, socks, io.MultiReader(bytes.NewReader(header), bytes.NewReader(segment)), logs))
 	if err != nil {
 		return nil, fmt.Errorf("workerd: start %s: %w", w.Script, err)
 	}
@@ -163,22 +164,26 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	return p, nil
 }
 
-func (l *Launcher) spec(dir string, socks *sockets, locks []*os.File, config io.Reader, logs *logReader) supervise.Spec {
+func (l *Launcher) spec(w *Worker, dir string, socks *sockets, config io.Reader, logs *logReader) supervise.Spec {
 	binary := l.Binary
 	if abs, err := filepath.Abs(binary); err == nil {
 		binary = abs // the working directory of the process is another one
 	}
+	args := []string{
+		"serve", "--binary", "-",
+		"--socket-fd", socketUser + "=3", // the first of ExtraFiles
+		"--socket-fd", socketReady + "=4",
+	}
+	for i := range w.Sockets {
+		args = append(args, "--socket-fd", w.Sockets[i].socketName()+"="+strconv.Itoa(5+i))
+	}
 	return supervise.Spec{
-		Path: binary,
-		Args: []string{
-			"serve", "--binary", "-",
-			"--socket-fd", socketUser + "=3", // the first of ExtraFiles
-			"--socket-fd", socketReady + "=4",
-		},
+		Path:       binary,
+		Args:       args,
 		Env:        []string{"TZ=UTC"},
 		Dir:        dir,
 		Stdin:      config,
-		ExtraFiles: slices.Concat(socks.files, locks),
+		ExtraFiles: slices.Concat(socks.files, w.Locks),
 		Stdout:     logs.line,
 		Stderr:     logs.line,
 	}

@@ -51,8 +51,11 @@ const (
 // From "struct ServiceDesignator": 8 bytes, 3 ptrs. The tag of props is 0 for
 // the empty object.
 const (
-	designatorPtrs = 3
-	designatorName = 0
+	designatorPtrs       = 3
+	designatorName       = 0
+	designatorEntrypoint = 1
+	designatorTagJSON    = 1
+	designatorJSON       = 2
 )
 
 // From "struct Worker": 8 bytes, 16 ptrs.
@@ -152,6 +155,7 @@ const (
 	httpPtrs           = 5
 	httpForwardedProto = 0
 	httpCFBlob         = 1
+	httpCapnpConnect   = 4
 )
 
 // From "struct Extension": 0 bytes, 1 ptr.

@@ -13,7 +13,8 @@ import (
 // open, so that there is never one at the path that nobody listens on.
 type sockets struct {
 	http, ready string     // paths
-	files       []*os.File // in the order of the descriptors
+	paths       []string   // of all of them
+	files       []*os.File // in the order of the descriptors, as paths
 }
 
 // prepareDir returns the absolute path of a folder that only this user can enter
@@ -41,15 +42,19 @@ func prepareDir(dir string) (string, error) {
 	return abs, nil
 }
 
-func listen(dir string) (_ *sockets, err error) {
+func listen(dir string, more []Socket) (_ *sockets, err error) {
 	s := &sockets{http: filepath.Join(dir, httpSocket), ready: filepath.Join(dir, readySocket)}
+	s.paths = []string{s.http, s.ready}
+	for i := range more {
+		s.paths = append(s.paths, filepath.Join(dir, more[i].File))
+	}
 	defer func() {
 		if err != nil {
 			s.closeFiles()
 			s.remove()
 		}
 	}()
-	for _, path := range []string{s.http, s.ready} {
+	for _, path := range s.paths {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("workerd: remove old socket: %w", err)
 		}
@@ -85,6 +90,7 @@ func (s *sockets) closeFiles() {
 }
 
 func (s *sockets) remove() {
-	_ = os.Remove(s.http)
-	_ = os.Remove(s.ready)
+	for _, path := range s.paths {
+		_ = os.Remove(path)
+	}
 }

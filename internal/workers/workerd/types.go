@@ -34,6 +34,22 @@ type Worker struct {
 	// While it lives it holds the locks on them, also when the platform died.
 	// They still belong to the caller, who may close them when Start returned.
 	Locks []*os.File
+	// Sockets are those on which other processes call the worker, beside the one
+	// for visitors; see [Socket].
+	Sockets []Socket
+}
+
+// Socket is a listening socket that leads to one entrypoint of the worker. It
+// speaks HTTP, and Cap'n Proto RPC after a CONNECT to [ConnectHost]. Whoever can
+// connect to it has all rights of a binding to that entrypoint.
+type Socket struct {
+	// File is its name in the private folder, as [Binding.Socket].
+	File string
+	// Entrypoint is the export; empty is the default one. The runtime refuses to
+	// start a worker that has no such export.
+	Entrypoint string
+	// Props is the JSON text that the entrypoint finds in ctx.props; empty is {}.
+	Props string
 }
 
 // Module is one module of a worker.
@@ -79,6 +95,11 @@ type Binding struct {
 	// else, which the platform's own wrappers are content with and user code
 	// is not. A worker can forge the header: it explains, it never authorises.
 	TagRay bool
+	// RPC says that a FetcherBinding's socket speaks Cap'n Proto RPC, too: the
+	// worker can call methods. Bindings with one Socket agree on it.
+	RPC bool
+	// Entrypoint and Props are what a SelfBinding leads to, as in [Socket].
+	Entrypoint, Props string
 	// Wrapped is set for a WrappedBinding.
 	Wrapped *Wrapped
 	// Class is the [ObjectClass] that an ObjectBinding is the namespace of.
@@ -98,6 +119,8 @@ const (
 	WrappedBinding
 	KVBinding
 	ObjectBinding
+	// SelfBinding is a service binding to the worker itself, inside the process.
+	SelfBinding
 )
 
 // Wrapped describes a binding whose object is made by a module of the runtime.

@@ -1,6 +1,7 @@
 package workerd
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,7 +56,43 @@ func validate(w *Worker) error {
 	if err := validateObjects(w); err != nil {
 		return err
 	}
+	if err := validateSockets(w.Sockets); err != nil {
+		return err
+	}
 	return validateBindings(w.Bindings, 0)
+}
+
+// maxSockets bounds the sockets of one process: each is a descriptor.
+const maxSockets = 256
+
+func validateSockets(list []Socket) error {
+	if len(list) > maxSockets {
+		return fmt.Errorf("workerd: %d sockets, at most %d", len(list), maxSockets)
+	}
+	seen := map[string]bool{httpSocket: true, readySocket: true, EgressSocket: true, AssetsSocket: true}
+	for i := range list {
+		s := &list[i]
+		if !validSocket(s.File) || seen[s.File] {
+			return fmt.Errorf("workerd: %q is not the file name of a socket, or used twice", s.File)
+		}
+		seen[s.File] = true
+		if err := validateEntrypoint(s.Entrypoint, s.Props); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateEntrypoint(entrypoint, props string) error {
+	if entrypoint != "" {
+		if err := checkName("entrypoint", entrypoint); err != nil {
+			return err
+		}
+	}
+	if props != "" && !json.Valid([]byte(props)) {
+		return fmt.Errorf("workerd: the props of entrypoint %q are not JSON", entrypoint)
+	}
+	return nil
 }
 
 func validateModules(modules []Module) error {
@@ -114,6 +151,10 @@ func validateBindings(bs []Binding, depth int) error {
 		case ObjectBinding:
 			if b.Class == "" || depth > 0 {
 				return fmt.Errorf("workerd: binding %q names no class, or is not the worker's own", b.Name)
+			}
+		case SelfBinding:
+			if err := validateEntrypoint(b.Entrypoint, b.Props); err != nil {
+				return err
 			}
 		case WrappedBinding:
 			if b.Wrapped == nil || b.Wrapped.Module == "" {
