@@ -17,8 +17,9 @@ var scripts embed.FS
 // Modules of our extension. The ones with "internal" in the name cannot be
 // imported by a worker.
 const (
-	moduleALS    = "selvage-internal:als"
-	moduleTagged = "selvage-internal:tagged"
+	moduleALS      = "selvage-internal:als"
+	moduleTagged   = "selvage-internal:tagged"
+	moduleDispatch = "selvage-internal:dispatch"
 )
 
 // secrets are what one process knows and its worker does not.
@@ -27,12 +28,17 @@ type secrets struct {
 	nonce string
 	// trace is the name of the module that knows the nonce.
 	trace string
+	// dispatch is what a ray begins with that carries an event of ours.
+	dispatch string
 }
 
 func newSecrets() secrets {
-	var b [32]byte
+	var b [48]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-	return secrets{nonce: hex.EncodeToString(b[:16]), trace: "selvage:" + hex.EncodeToString(b[16:])}
+	return secrets{
+		nonce: hex.EncodeToString(b[:16]), trace: "selvage:" + hex.EncodeToString(b[16:32]),
+		dispatch: hex.EncodeToString(b[32:]),
+	}
 }
 
 // An entryKind is the name of the embedded module that becomes the main module.
@@ -50,8 +56,8 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 	for _, m := range []struct {
 		name, file string
 		internal   bool
-	}{{moduleALS, "als", true}, {moduleTagged, "tagged", true}, {sec.trace, "trace", false}} {
-		source, err := script(m.file, map[string]string{"HEADER": HeaderBindingRay, "NONCE": sec.nonce})
+	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {sec.trace, "trace", false}} {
+		source, err := script(m.file, map[string]string{"HEADER": HeaderBindingRay, "NONCE": sec.nonce, "DISPATCH": sec.dispatch})
 		if err != nil {
 			return nil, "", err
 		}

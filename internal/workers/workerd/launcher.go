@@ -157,7 +157,10 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	}
 	logs.ready()
 	info, _ := logs.startInfo()
-	p := &Process{proc: proc, pool: upstream.New(socks.http), dir: dir, took: time.Since(begin), info: info}
+	p := &Process{
+		proc: proc, pool: upstream.New(socks.http), dir: dir, took: time.Since(begin), info: info,
+		dispatches: info.Default && info.takesEvents(), key: "!" + sec.dispatch,
+	}
 	if l.Log != nil {
 		l.Log.DebugContext(ctx, "worker started", "script", w.Script, "version", w.Version, "pid", p.Pid(), "took", p.took)
 	}

@@ -3,6 +3,7 @@ package workerd
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,12 @@ type started struct {
 	Exports  []string `json:"exports"`
 }
 
+// takesEvents reports whether the entry module has a fetch method, the worker's or
+// one of its own.
+func (s *started) takesEvents() bool {
+	return slices.ContainsFunc(s.Handlers, func(h string) bool { return h == "fetch" || h == EventScheduled || h == EventTail })
+}
+
 // logReader turns the output of one process into log lines. The output streams
 // are read by two goroutines; onLog is called by one at a time.
 type logReader struct {
@@ -48,6 +55,9 @@ type logReader struct {
 	started  chan struct{}
 	info     started
 	known    bool // info was received
+	// args is what the next console line of a level was made of, told by the line
+	// before it: both are written at once, to the same stream.
+	args map[string]json.RawMessage
 }
 
 // A pendingException was reported by our modules; the runtime will log it too.
@@ -103,6 +113,10 @@ func (r *logReader) line(b []byte) {
 	}
 	line.Ray, line.Message = cutRay(raw.Message)
 	line.Message = r.cutFrames(line.Message)
+	if args, ok := r.args[line.Level]; ok {
+		line.Args = args
+		delete(r.args, line.Level)
+	}
 	r.emit(line)
 }
 
@@ -170,6 +184,9 @@ func (r *logReader) marked(line LogLine, text string) {
 		Plain bool `json:"plain"`
 		// Background says that the runtime will not log it.
 		Background bool `json:"background"`
+		// Level and Args tell what the next line of the level is made of.
+		Level string          `json:"level"`
+		Args  json.RawMessage `json:"args"`
 		started
 	}
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
@@ -181,6 +198,14 @@ func (r *logReader) marked(line LogLine, text string) {
 			r.info, r.known = m.started, true
 			close(r.started)
 		}
+	case "args":
+		if r.args == nil {
+			r.args = make(map[string]json.RawMessage)
+		}
+		r.args[level(m.Level)] = m.Args
+	case "finished":
+		line.Kind, line.Ray = Finished, validRay(m.Ray)
+		r.emit(line)
 	case "exception":
 		switch {
 		case m.Background:
@@ -192,6 +217,7 @@ func (r *logReader) marked(line LogLine, text string) {
 		line.Kind, line.Level = Exception, "error"
 		line.Ray = validRay(m.Ray)
 		line.Message = exceptionText(m.Name, m.Message)
+		line.ErrorName, line.ErrorMessage = m.Name, m.Message
 		line.Stack = r.cutFrames(stackFrames(m.Stack))
 		r.emit(line)
 	}
@@ -266,7 +292,7 @@ func (r *logReader) timestamp(raw json.RawMessage) time.Time {
 // cutFrames takes the frames of our entry module out of a stack, wherever one is
 // printed.
 func (r *logReader) cutFrames(text string) string {
-	if r.entry == "" || !strings.Contains(text, r.entry) {
+	if r.entry == "" || !strings.Contains(text, r.entry) && !strings.Contains(text, moduleDispatch) {
 		return text
 	}
 	lines := strings.Split(text, "\n")
@@ -291,8 +317,12 @@ func (r *logReader) ourFrame(l string) bool {
 	}
 	rest = strings.TrimPrefix(rest, "async ")
 	rest = strings.TrimPrefix(rest, "file:///bundle/")
-	rest, ok = strings.CutPrefix(rest, r.entry)
-	return ok && strings.HasPrefix(rest, ":")
+	for _, ours := range [...]string{r.entry, moduleDispatch} {
+		if after, ok := strings.CutPrefix(rest, ours); ok && strings.HasPrefix(after, ":") {
+			return true
+		}
+	}
+	return false
 }
 
 // parseLine reads one structured line. A line that was cut for its length is

@@ -19,6 +19,10 @@ type Process struct {
 	dir     string
 	took    time.Duration
 	info    started
+	// dispatches says that the entry module has a fetch handler of ours, which
+	// knows the key that a ray begins with; see dispatch.go.
+	dispatches bool
+	key        string
 	cleanup sync.Once
 	rmErr   error
 }

@@ -1,6 +1,7 @@
 package workerd
 
 import (
+	"encoding/json"
 	"os"
 	"time"
 )
@@ -147,7 +148,13 @@ type LogLine struct {
 	// Stack is set for an Exception: the frames, one a line, without the
 	// message.
 	Stack string
-	Kind  LogKind
+	// ErrorName and ErrorMessage are the parts of an Exception's Message; the name
+	// is empty for what is no Error.
+	ErrorName, ErrorMessage string
+	// Args, of a Console line, is a JSON array of what was printed: only while a
+	// tail is open (see [Process.Watch]), and not of very long lines.
+	Args json.RawMessage
+	Kind LogKind
 }
 
 // LogKind says where a LogLine comes from.
@@ -161,6 +168,9 @@ const (
 	Exception
 	// Runtime is said by workerd itself.
 	Runtime
+	// Finished says, while a tail is open, that the handler of the request with
+	// this ray and all that it gave to waitUntil have ended. It has no Message.
+	Finished
 )
 
 // StartError says that a worker cannot be started and that its script, or what

@@ -1,19 +1,85 @@
 // A module of the extension, imported by the entry module before any code of the
 // worker runs: so what is taken from the global scope here is the runtime's own.
 import { current } from "selvage-internal:als";
+import { KEY, collect, collected, dispatch, settle, tail } from "selvage-internal:dispatch";
 
 // The entry module runs handlers in it. (It does that itself: a function of this
 // module would show this module's name in every stack.)
-export { current };
+export { KEY, collect, collected, current, dispatch, tail };
 
 const { apply } = Reflect;
 const { slice } = String.prototype;
 const { stringify } = JSON;
+const { getPrototypeOf, prototype: plain } = Object;
+const { isArray } = Array;
 const emit = console.log;
 
 // Lines that only the platform may write begin with this. It is different in
 // every process, so a worker that prints such lines is not believed.
 const MARK = "\x01!@@NONCE@@\x01";
+
+// The longest line of arguments, in UTF-16 units: beyond it a tail gets the text.
+const MAX_ARGUMENTS = 12000;
+
+// An argument of console as the runtime itself gives it to tail workers: what JSON
+// can say, or else its text.
+function argument(value) {
+  switch (typeof value) {
+    case "undefined":
+      return null;
+    case "symbol":
+      return {};
+    case "bigint":
+    case "function":
+      return "" + value;
+    case "object": {
+      if (value === null || isArray(value)) return value;
+      const proto = getPrototypeOf(value);
+      return proto === plain || proto === null || typeof value.toJSON === "function" ? value : "" + value;
+    }
+  }
+  return value;
+}
+
+// While a tail is open, says before a line what it was made of. Nothing in it may
+// throw, whatever is printed.
+function logged(original, level, args) {
+  try {
+    const message = [];
+    for (let i = 0; i < args.length; i++) {
+      try {
+        message[i] = stringify(argument(args[i])) ?? "null";
+      } catch {
+        try {
+          message[i] = stringify("" + args[i]);
+        } catch {
+          message[i] = '"(an object that cannot be printed)"';
+        }
+      }
+    }
+    let text = "";
+    for (let i = 0; i < message.length; i++) text += (i > 0 ? "," : "") + message[i];
+    if (text.length > MAX_ARGUMENTS) return;
+    apply(original, console, [MARK + '{"type":"args","level":"' + level + '","args":[' + text + "]}"]);
+  } catch {
+    // The line itself follows.
+  }
+}
+
+// Says when a handler and all that it gave to waitUntil have ended; the invocation
+// is kept alive until then.
+export function finished(ray, result, list, waitUntil, ctx) {
+  const done = (async () => {
+    try {
+      await result;
+    } catch {
+      // It was reported.
+    }
+    await settle(list, () => {});
+    apply(emit, console, [MARK + stringify({ type: "finished", ray })]);
+  })();
+  if (waitUntil !== undefined && ctx) apply(waitUntil, ctx, [done]);
+}
 
 // Puts the ray before what the worker prints: as part of a leading string, so
 // that format specifiers in it still work, or as an argument of its own.
@@ -23,6 +89,7 @@ for (const name of ["debug", "error", "info", "log", "warn"]) {
     [name](...args) {
       const ray = current.getStore();
       if (ray !== undefined) {
+        if (tail.open) logged(original, name, args);
         if (typeof args[0] === "string") args[0] = "\x01" + ray + "\x01" + args[0];
         else args = ["\x01" + ray + "\x02", ...args];
       }
