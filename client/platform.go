@@ -68,7 +68,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // Event is one line of the platform's log.
 type Event struct {
 	Time       time.Time `json:"time"`
-	Kind       string    `json:"kind"` // access, console, exception, runtime, platform
+	Kind       string    `json:"kind"` // access, console, exception, scheduled, runtime, platform
 	Level      string    `json:"level,omitempty"`
 	Ray        string    `json:"ray,omitempty"`
 	Account    string    `json:"account,omitempty"`

@@ -30,6 +30,7 @@ type Workers interface {
 	Scripts
 	Secrets
 	Hosts
+	Schedules
 	Instances() []workers.InstanceInfo
 	// LiveBindings says whose deployed versions bind a resource.
 	LiveBindings(ctx context.Context, account, bindingType, id string) ([]string, error)

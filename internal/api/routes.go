@@ -169,6 +169,7 @@ func selvageRoutes() []route {
 		{Method: http.MethodPost, Pattern: ownPath + "/tokens", Scope: accounts.ScopeTokensWrite, MaxBody: smallBody, Handler: createToken},
 		{Method: http.MethodPost, Pattern: ownPath + "/tokens/{token}/roll", Scope: accounts.ScopeTokensWrite, MaxBody: smallBody, Handler: rollToken},
 		{Method: http.MethodDelete, Pattern: ownPath + "/tokens/{token}", Scope: accounts.ScopeTokensWrite, MaxBody: smallBody, Handler: revokeToken},
+		{Method: http.MethodPost, Pattern: ownPath + "/workers/{script}/scheduled", Scope: accounts.ScopeWorkersWrite, MaxBody: smallBody, Handler: postScheduled},
 		{Method: http.MethodGet, Pattern: ownPath + "/workers/{script}/egress", Scope: accounts.ScopeWorkersRead, Handler: getEgress},
 		// What a worker may reach inside the operator's network is the operator's to say, not that of
 		// everyone who may deploy.

@@ -51,6 +51,15 @@ func (p *stillProcess) Usage() (int64, time.Duration, error) {
 	return 9 << 20, 30 * time.Millisecond, nil
 }
 
+func (p *stillProcess) Dispatch(_ context.Context, _ string, e *workerd.Event) (workerd.Outcome, error) {
+	if e.Cron == "0 0 1 1 *" {
+		return workerd.Outcome{Outcome: "exception", Error: &workerd.Thrown{Name: "TypeError", Message: "boom"}}, nil
+	}
+	return workerd.Outcome{Outcome: "ok", NoRetry: true}, nil
+}
+
+func (p *stillProcess) Watch(context.Context, bool) error { return nil }
+
 func (p *stillProcess) Stop(context.Context) error {
 	close(p.done)
 	p.pool.Close()

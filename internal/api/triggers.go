@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// This release serves workers under their own hostnames only. An empty set of routes, schedules or
+// This release serves workers under their own hostnames only. An empty set of routes or
 // domains is what a worker has then, so setting it to empty succeeds; anything else is refused by
 // name.
 
@@ -47,31 +47,6 @@ func putRoutes(c *call) (any, error) {
 		return nil, refuse("the route", names)
 	}
 	return emptyForScript(c)
-}
-
-type schedulesJSON struct {
-	Schedules []any `json:"schedules"`
-}
-
-func getSchedules(c *call) (any, error) {
-	return schedulesJSON{Schedules: []any{}}, c.exists()
-}
-
-func putSchedules(c *call) (any, error) {
-	var in []struct {
-		Cron string `json:"cron"`
-	}
-	if err := c.decode(&in); err != nil {
-		return nil, err
-	}
-	if len(in) > 0 {
-		names := make([]string, len(in))
-		for i := range in {
-			names[i] = in[i].Cron
-		}
-		return nil, refuse("the cron trigger", names)
-	}
-	return getSchedules(c)
 }
 
 type domainJSON struct {

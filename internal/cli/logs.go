@@ -51,7 +51,7 @@ CF-Ray of an answer, shows all that belongs to that request.`,
 	flags.StringVar(&f.worker, "worker", "", "only this worker's")
 	flags.StringVar(&f.level, "level", "", "only this level and those more severe: debug, info, warn, error")
 	flags.StringVar(&f.since, "since", "", "only since a time (2006-01-02T15:04:05Z) or for a duration (90m)")
-	flags.StringVar(&f.kind, "kind", "", "only access, console, exception, runtime or platform events")
+	flags.StringVar(&f.kind, "kind", "", "only access, console, exception, scheduled, runtime or platform events")
 	flags.IntVar(&f.limit, "limit", 0, "at most so many, the newest (default: 1000, with --follow 10)")
 	return cmd
 }
@@ -66,9 +66,9 @@ func (f *logsFlags) filter(args []string, now time.Time) (client.LogFilter, erro
 		return out, fmt.Errorf("--level %q is none; want debug, info, warn or error", f.level)
 	}
 	if kinds := []string{
-		"", telemetry.KindAccess, telemetry.KindConsole, telemetry.KindException, telemetry.KindRuntime, telemetry.KindPlatform,
+		"", telemetry.KindAccess, telemetry.KindConsole, telemetry.KindException, telemetry.KindScheduled, telemetry.KindRuntime, telemetry.KindPlatform,
 	}; !slices.Contains(kinds, f.kind) {
-		return out, fmt.Errorf("--kind %q is none; want access, console, exception, runtime or platform", f.kind)
+		return out, fmt.Errorf("--kind %q is none; want access, console, exception, scheduled, runtime or platform", f.kind)
 	}
 	if f.limit < 0 || f.limit > telemetry.MaxLimit {
 		return out, fmt.Errorf("--limit %d is not valid; want a number from 1 to %d", f.limit, telemetry.MaxLimit)

@@ -8,18 +8,18 @@
 // Quartz's without seconds, as the platform that workers were written for takes
 // it, not Unix's: days of the week are 1 (Sunday) to 7 (Saturday).
 //
-//	*        every value
-//	a,b      a list of what follows
-//	a-b      a range; it goes round the end when b is less than a ("FRI-MON")
-//	a/n      every n-th value from a on; */n from the field's first value on
-//	a-b/n    every n-th value of a range
-//	JAN MON  names of months and days of the week, in any case
-//	L        day of month: the last one; day of week: Saturday
-//	L-n      the n-th day before the last one
-//	nW LW    the weekday (Monday to Friday) nearest to day n, to the last day,
-//	L-nW     or to the n-th before it, within the month
-//	nL       the last such day of the week of the month ("6L": the last Friday)
-//	n#k      the k-th such day of the week of the month
+//   - every value
+//     a,b      a list of what follows
+//     a-b      a range; it goes round the end when b is less than a ("FRI-MON")
+//     a/n      every n-th value from a on; */n from the field's first value on
+//     a-b/n    every n-th value of a range
+//     JAN MON  names of months and days of the week, in any case
+//     L        day of month: the last one; day of week: Saturday
+//     L-n      the n-th day before the last one
+//     nW LW    the weekday (Monday to Friday) nearest to day n, to the last day,
+//     L-nW     or to the n-th before it, within the month
+//     nL       the last such day of the week of the month ("6L": the last Friday)
+//     n#k      the k-th such day of the week of the month
 //
 // The forms with L, W and # stand alone in their field. When both day of month and
 // day of week say something, a day that either of them names counts.

@@ -77,10 +77,10 @@ func (e *Expr) Next(t time.Time) (next time.Time, ok bool) {
 
 // minuteFrom returns the first minute of a day, counted from midnight, at or
 // after from.
-func (e *Expr) minuteFrom(from int) (minute int, found bool) {
-	hour, min := from/60, from%60
+func (e *Expr) minuteFrom(from int) (at int, found bool) {
+	hour, minute := from/60, from%60
 	if e.hours&(1<<hour) != 0 {
-		if rest := e.minutes >> min << min; rest != 0 {
+		if rest := e.minutes >> minute << minute; rest != 0 {
 			return hour*60 + bits.TrailingZeros64(rest), true
 		}
 	}

@@ -25,7 +25,7 @@ func model(text string, t time.Time) bool {
 }
 
 func values(field string, lo, hi int) (out []int) {
-	for _, item := range strings.Split(field, ",") {
+	for item := range strings.SplitSeq(field, ",") {
 		span, stepText, stepped := strings.Cut(item, "/")
 		step := 1
 		if stepped {
@@ -68,7 +68,7 @@ func month(t time.Time) (days []time.Time) {
 func modelMonthDay(field string, t time.Time) bool {
 	all := month(t)
 	day, weekday := strings.CutSuffix(field, "W")
-	want := 0
+	var want int
 	switch {
 	case day == "L":
 		want = len(all)

@@ -103,13 +103,13 @@ func (s *Scheduler[K]) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		due, missed, wait, any := s.take(time.Now())
+		due, missed, wait, more := s.take(time.Now())
 		if len(due)+len(missed) > 0 {
 			s.fire(due, missed)
 			continue // it took a while
 		}
 		var tick <-chan time.Time // nil: nothing to wait for
-		if any {
+		if more {
 			timer.Reset(min(wait, maxSleep))
 			tick = timer.C
 		}
@@ -123,8 +123,8 @@ func (s *Scheduler[K]) Run(ctx context.Context) {
 }
 
 // take moves every entry that is due to its next minute, and says how long it is
-// until the first of the others; any is false when there is none.
-func (s *Scheduler[K]) take(now time.Time) (due, missed []Tick[K], wait time.Duration, any bool) {
+// until the first of the others; more is false when there is none.
+func (s *Scheduler[K]) take(now time.Time) (due, missed []Tick[K], wait time.Duration, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 && !s.queue[0].at.After(now) {
@@ -159,7 +159,7 @@ func (q queue[K]) Swap(i, j int) {
 }
 
 func (q *queue[K]) Push(x any) {
-	it := x.(*item[K]) //nolint:forcetypeassert,revive // only Set pushes
+	it := x.(*item[K]) //nolint:errcheck,forcetypeassert // only Set pushes
 	it.index = len(*q)
 	*q = append(*q, it)
 }

@@ -146,6 +146,8 @@ func (s *Server) workerLog(account, script, version string, line workerd.LogLine
 	case workerd.Exception:
 		kind = telemetry.KindException
 	case workerd.Runtime:
+	case workerd.Finished:
+		return // nothing was said
 	}
 	s.logs.Append(&telemetry.Event{
 		Time: line.Time, Kind: kind, Level: line.Level, Ray: line.Ray,

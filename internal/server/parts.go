@@ -115,7 +115,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 	s.onClose("run folder", func(context.Context) error { return release() })
 	files := newVariants(s.store, s.log) //nolint:contextcheck // it outlives the start
 	s.onClose("compressed assets", func(context.Context) error { return files.close() })
-	w, err := workers.New(workers.Options{
+	w, err := workers.New(workers.Options{ //nolint:contextcheck // it outlives the start
 		Store:              s.store,
 		Runtime:            workers.Workerd(&workerd.Launcher{Binary: s.program.Path, Log: s.log, StartTimeout: c.Limits.StartTimeout}),
 		Doors:              s.bindings,
@@ -128,6 +128,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		IssueTicket:        s.issueTicket,
 		VerifyTicket:       s.verifyTicket,
 		OnLog:              s.workerLog,
+		OnRun:              s.scheduledRun,
 		Files:              files,
 		IdleTimeout:        c.IdleStop,
 		DrainTimeout:       c.DeployDrain,

@@ -9,6 +9,7 @@ const (
 	KindException = "exception" // an exception no handler caught
 	KindRuntime   = "runtime"   // a line of the JavaScript runtime itself
 	KindPlatform  = "platform"  // a line of the platform
+	KindScheduled = "scheduled" // one run of a scheduled handler
 )
 
 // Levels of events, from least to most severe.

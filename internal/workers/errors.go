@@ -28,6 +28,7 @@ const (
 	CodeBusy               = 10227  // no process can be started now
 	CodeCrashed            = 10228  // the worker's process keeps ending
 	CodeReferenced         = 10229  // others refer to the script
+	CodeInvalidCron        = 10100  // a cron expression is refused
 	CodeNotOffered         = 100327 // this release does not offer that
 )
 

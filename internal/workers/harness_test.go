@@ -38,6 +38,42 @@ type fakeRuntime struct {
 	delay  time.Duration  // of each start
 	starts int
 	last   *workerd.Worker
+
+	events  []fakeEvent                                                          // that were dispatched
+	watched map[int]bool                                                         // by pid
+	handle  func(ctx context.Context, e *workerd.Event) (workerd.Outcome, error) // nil: ok
+}
+
+// fakeEvent is one that was dispatched to a process.
+type fakeEvent struct {
+	script, version, ray string
+	event                workerd.Event
+}
+
+func (r *fakeRuntime) dispatch(ctx context.Context, p *fakeProcess, ray string, e *workerd.Event) (workerd.Outcome, error) {
+	r.mu.Lock()
+	r.events = append(r.events, fakeEvent{p.script, p.version, ray, *e})
+	handle := r.handle
+	r.mu.Unlock()
+	if handle != nil {
+		return handle(ctx, e)
+	}
+	return workerd.Outcome{Outcome: "ok"}, nil
+}
+
+func (r *fakeRuntime) dispatched() []fakeEvent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}
+
+func (r *fakeRuntime) watch(p *fakeProcess, open bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.watched == nil {
+		r.watched = make(map[int]bool)
+	}
+	r.watched[p.pid] = open
 }
 
 func (r *fakeRuntime) Start(ctx context.Context, dir string, w *workerd.Worker, _ func(workerd.LogLine)) (workers.Process, error) {
@@ -115,8 +151,14 @@ func (p *fakeProcess) Upstream() *upstream.Pool   { return p.pool }
 func (p *fakeProcess) Pid() int                   { return p.pid }
 func (p *fakeProcess) Done() <-chan struct{}      { return p.done }
 func (p *fakeProcess) Stop(context.Context) error { p.end(false); return nil }
-func (p *fakeProcess) Handlers() []string         { return []string{"fetch"} }
-func (p *fakeProcess) StartupTime() time.Duration { return 7 * time.Millisecond }
+
+func (p *fakeProcess) Dispatch(ctx context.Context, ray string, e *workerd.Event) (workerd.Outcome, error) {
+	return p.r.dispatch(ctx, p, ray, e)
+}
+
+func (p *fakeProcess) Watch(_ context.Context, open bool) error { p.r.watch(p, open); return nil }
+func (p *fakeProcess) Handlers() []string                       { return []string{"fetch"} }
+func (p *fakeProcess) StartupTime() time.Duration               { return 7 * time.Millisecond }
 func (p *fakeProcess) Usage() (int64, time.Duration, error) {
 	return 9 << 20, time.Since(p.started), nil
 }

@@ -4,11 +4,26 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/selvage-dev/selvage/internal/telemetry"
 )
 
 // counters are what happened to processes since the service was opened.
 type counters struct {
 	starts, failedStarts, crashes atomic.Int64
+	// Runs of scheduled handlers, by outcome.
+	runsOK, runsException, runsOther atomic.Int64
+}
+
+func (c *counters) ran(outcome string) {
+	switch outcome {
+	case telemetry.OutcomeOK:
+		c.runsOK.Add(1)
+	case telemetry.OutcomeException:
+		c.runsException.Add(1)
+	default:
+		c.runsOther.Add(1)
+	}
 }
 
 // processMetrics describes the worker processes to Prometheus. Those of one
@@ -16,7 +31,7 @@ type counters struct {
 type processMetrics struct {
 	s *Service
 
-	processes, starts, crashes        *prometheus.Desc
+	processes, starts, crashes, runs  *prometheus.Desc
 	resident, cpu, requests, inFlight *prometheus.Desc
 }
 
@@ -30,6 +45,7 @@ func (s *Service) Collector() prometheus.Collector {
 		processes: desc("processes", "Worker processes that run."),
 		starts:    desc("process_starts_total", "Starts of worker processes, by result.", "result"),
 		crashes:   desc("process_crashes_total", "Worker processes that ended unasked."),
+		runs:      desc("scheduled_runs_total", "Runs of scheduled handlers, by outcome.", "outcome"),
 		resident:  desc("resident_memory_bytes", "Resident memory of a version's processes.", "script", "version"),
 		cpu:       desc("cpu_seconds", "Processor time that a version's running processes have used.", "script", "version"),
 		requests:  desc("requests", "Requests that a version's running processes have taken.", "script", "version"),
@@ -39,7 +55,7 @@ func (s *Service) Collector() prometheus.Collector {
 
 // Describe implements prometheus.Collector.
 func (m *processMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.processes, m.starts, m.crashes, m.resident, m.cpu, m.requests, m.inFlight} {
+	for _, d := range []*prometheus.Desc{m.processes, m.starts, m.crashes, m.runs, m.resident, m.cpu, m.requests, m.inFlight} {
 		ch <- d
 	}
 }
@@ -54,6 +70,10 @@ func (m *processMetrics) Collect(ch chan<- prometheus.Metric) {
 	send(m.starts, prometheus.CounterValue, float64(m.s.count.starts.Load()), "ready")
 	send(m.starts, prometheus.CounterValue, float64(m.s.count.failedStarts.Load()), "failed")
 	send(m.crashes, prometheus.CounterValue, float64(m.s.count.crashes.Load()))
+
+	send(m.runs, prometheus.CounterValue, float64(m.s.count.runsOK.Load()), "ok")
+	send(m.runs, prometheus.CounterValue, float64(m.s.count.runsException.Load()), "exception")
+	send(m.runs, prometheus.CounterValue, float64(m.s.count.runsOther.Load()), "other")
 
 	for i := 0; i < len(instances); { // sorted by script and version
 		sum := instances[i]

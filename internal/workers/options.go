@@ -51,6 +51,15 @@ type Process interface {
 	Handlers() []string
 	StartupTime() time.Duration
 	Usage() (rssBytes int64, cpu time.Duration, err error)
+	Eventer
+}
+
+// Eventer is the part of a Process that no connection can ask.
+type Eventer interface {
+	// Dispatch runs an event; see [workerd.Process.Dispatch].
+	Dispatch(ctx context.Context, ray string, e *workerd.Event) (workerd.Outcome, error)
+	// Watch says whether a tail is open; see [workerd.Process.Watch].
+	Watch(ctx context.Context, open bool) error
 }
 
 // Workerd makes a Runtime of a launcher.
@@ -110,6 +119,9 @@ type Options struct {
 	// OnLog gets each line that a process writes. It must not block.
 	OnLog func(account, script, version string, line workerd.LogLine)
 
+	// OnRun gets each run of a scheduled handler when it has ended. It must not block.
+	OnRun func(Run)
+
 	// Files gives the contents of assets; nil serves blobs without precompressed variants.
 	Files assets.Files
 	// SingleAssetUploads asks wrangler to upload each asset in a request of its own.
@@ -122,6 +134,9 @@ type Options struct {
 	MaxProcesses int           // 200; the least recently used idle one makes room
 	MaxStarts    int           // processes starting at the same time; the number of CPUs, at least 2
 	MaxHosts     int           // hostnames in the cache; 8192
+
+	// ScheduledTimeout bounds one run of a scheduled handler; 15 minutes.
+	ScheduledTimeout time.Duration
 
 	MaxScriptSize   int64         // bytes of all modules of a version; 64 MiB
 	MaxSourceMaps   int64         // bytes of all its source maps; 128 MiB

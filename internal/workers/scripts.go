@@ -134,6 +134,7 @@ func (s *Service) DeleteScript(ctx context.Context, account, name string, force 
 		return internal("delete the Worker", err)
 	}
 	s.hosts.forget(name)
+	s.crons.Set(scheduleKey{row.id, sc}, nil)
 	for _, u := range s.unitsOf(sc) {
 		u.discard()
 	}

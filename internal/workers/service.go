@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/selvage-dev/selvage/internal/assets"
+	"github.com/selvage-dev/selvage/internal/cron"
 	"github.com/selvage-dev/selvage/internal/store"
 )
 
@@ -41,6 +42,8 @@ type Service struct {
 	slots   chan struct{} // one for each process
 	starts  chan struct{} // one for each process that is starting
 	wg      sync.WaitGroup
+
+	crons *cron.Scheduler[scheduleKey]
 
 	load     singleflight.Group // units by version
 	sessions sessionCache
@@ -78,8 +81,13 @@ func New(o Options) (*Service, error) {
 		units:   make(map[string]weak.Pointer[unit]),
 		running: make(map[*Instance]struct{}),
 	}
+	s.crons = cron.NewScheduler(s.fire)
+	if err := s.planAll(context.Background()); err != nil {
+		return nil, err
+	}
 	s.idle.Store(int64(o.IdleTimeout))
 	s.wg.Go(s.janitor)
+	s.wg.Go(s.runSchedules)
 	return s, nil
 }
 
@@ -116,6 +124,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.DrainTimeout, 5*time.Minute)
 	setDefault(&o.StopTimeout, 5*time.Second)
 	setDefault(&o.StartTimeout, 30*time.Second)
+	setDefault(&o.ScheduledTimeout, 15*time.Minute)
 	setDefault(&o.MaxProcesses, 200)
 	setDefault(&o.MaxStarts, max(2, runtime.NumCPU()))
 	setDefault(&o.MaxHosts, 8192)

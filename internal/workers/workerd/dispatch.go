@@ -48,7 +48,7 @@ type Event struct {
 // Outcome is how a handler ended, with all that it gave to ctx.waitUntil.
 type Outcome struct {
 	// Outcome is "ok" or "exception".
-	Outcome string     `json:"outcome"`
+	Outcome string  `json:"outcome"`
 	Error   *Thrown `json:"error"`
 	// NoRetry says that the handler called controller.noRetry().
 	NoRetry bool `json:"noRetry"`
@@ -88,7 +88,7 @@ func (p *Process) Dispatch(ctx context.Context, ray string, e *Event) (Outcome, 
 // Watch tells the process whether a tail is open on its script: then it says of
 // each line what it was made of, and when an invocation has ended. A process that
 // cannot be told keeps logging text, which is all that a tail gets of it then.
-func (p *Process) Watch(ctx context.Context, open bool) error { //nolint:revive // it is the state to take on
+func (p *Process) Watch(ctx context.Context, open bool) error {
 	if !p.dispatches {
 		return ErrNoDispatch
 	}

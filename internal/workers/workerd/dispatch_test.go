@@ -193,15 +193,11 @@ func TestWatch(t *testing.T) {
 	for _, path := range []string{"/", "/throw"} {
 		before := len(sink.all())
 		do(t, p, path, "CF-Ray: "+theRay)
-		lines := sink.waitFor(t, before+4, func(workerd.LogLine) bool { return true })[before:]
-		var got []workerd.LogLine
-		for range 50 {
-			if got = sink.all()[before:]; got[len(got)-1].Kind == workerd.Finished {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
+		sink.waitFor(t, before+4, func(workerd.LogLine) bool { return true })
+		lines := sink.all()[before:]
+		for end := time.Now().Add(2 * time.Second); lines[len(lines)-1].Kind != workerd.Finished && time.Now().Before(end); lines = sink.all()[before:] {
+			time.Sleep(10 * time.Millisecond)
 		}
-		lines = got
 		want := `["x",{"a":1},[1,"%s"],"Error: boo",null,null,"[object Map]","1",{},"j","[object Object]"]`
 		if string(lines[0].Args) != want || lines[0].Message != plain[0].Message {
 			t.Errorf("%s: args\n%s, want\n%s\nmessage %q", path, lines[0].Args, want, lines[0].Message)

@@ -14,17 +14,17 @@ import (
 
 // Process is one running worker. Its methods are safe for concurrent use.
 type Process struct {
-	proc    *supervise.Process
-	pool    *upstream.Pool
-	dir     string
-	took    time.Duration
-	info    started
+	proc *supervise.Process
+	pool *upstream.Pool
+	dir  string
+	took time.Duration
+	info started
 	// dispatches says that the entry module has a fetch handler of ours, which
 	// knows the key that a ray begins with; see dispatch.go.
 	dispatches bool
 	key        string
-	cleanup sync.Once
-	rmErr   error
+	cleanup    sync.Once
+	rmErr      error
 }
 
 // Upstream returns the connections to the worker. They fail once the process has
