@@ -40,7 +40,16 @@ type Runtime interface {
 
 // Process is a running worker.
 type Process interface {
+	Lifecycle
+	Eventer
 	Upstream() *upstream.Pool
+	Handlers() []string
+	StartupTime() time.Duration
+	Usage() (rssBytes int64, cpu time.Duration, err error)
+}
+
+// Lifecycle is the part of a Process that says whether it runs, and ends it.
+type Lifecycle interface {
 	Pid() int
 	// Done is closed when the process has ended, for whatever reason.
 	Done() <-chan struct{}
@@ -48,10 +57,6 @@ type Process interface {
 	Err() error
 	// Stop ends the process: kindly first, by force when ctx is done.
 	Stop(ctx context.Context) error
-	Handlers() []string
-	StartupTime() time.Duration
-	Usage() (rssBytes int64, cpu time.Duration, err error)
-	Eventer
 }
 
 // Eventer is the part of a Process that no connection can ask.
