@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/selvage-dev/selvage/client"
-	"github.com/selvage-dev/selvage/internal/cron"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 )
 
@@ -36,11 +35,6 @@ when the handler failed. The worker's cron triggers are not changed.`,
   selvage trigger cron links --at 2026-12-24T18:00:00Z --json`,
 		Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if expr != "" {
-				if _, err := cron.Parse(expr); err != nil {
-					return usage(cmd, err)
-				}
-			}
 			var when time.Time
 			if at != "" {
 				var err error

@@ -89,7 +89,7 @@ func TestTriggerCronByCommand(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "exception") || !strings.Contains(out, "TypeError: boom") {
 		t.Errorf("a handler that throws: code %d, %q", code, out)
 	}
-	if _, stderr, code = p.cli(t, "trigger", "cron", "job", "--cron", "99 * *"); code != 2 || !strings.Contains(stderr, "it has 3 fields") {
+	if _, stderr, code = p.cli(t, "trigger", "cron", "job", "--cron", "99 * *"); code != 1 || !strings.Contains(stderr, "it has 3 fields") {
 		t.Errorf("a bad expression: code %d, %q", code, stderr)
 	}
 	if _, stderr, code = p.cli(t, "trigger", "cron", "nobody"); code != 1 || !strings.Contains(stderr, "nobody") {
