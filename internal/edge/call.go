@@ -100,6 +100,9 @@ func (c *call) serve() {
 		c.page(problemInternal())
 		return
 	}
+	if target.Shares != nil {
+		target = target.Shares.Pick(r.Field(wire.VersionKey), c.versionOverride(target.Script))
+	}
 	c.target = target
 	switch {
 	case target.Site != nil && c.serveAsset():

@@ -91,3 +91,26 @@ func TestHostKey(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOverrides holds that reading the overrides ends, that what is found is a
+// string of the field, and that a field that is no dictionary gives nothing.
+func FuzzOverrides(f *testing.F) {
+	for _, seed := range []string{
+		`app="v"`, `a, app="v";q=1;r`, `app=("x" y 1.5);z="\""`, `app=:YQ==:, b=?1, c=@-1, d=%"x"`, `app="\\`, `app=`, "app=\"v\"\t,\t b", `app="v",`, `*=1`, `A="v"`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		value, found, ok := overrideIn(s, "app")
+		if !ok && (found || value != "") || !found && value != "" {
+			t.Errorf("%q: %q, %v, %v", s, value, found, ok)
+		}
+		if value != "" && !strings.Contains(s, `app="`+value+`"`) {
+			t.Errorf("%q: %q is not in it", s, value)
+		}
+		// A dictionary with another member before it is one too.
+		if _, _, more := overrideIn("b, "+strings.TrimLeft(s, " "), "app"); ok && strings.TrimLeft(s, " ") != "" && !more {
+			t.Errorf("%q: good alone, not after another member", s)
+		}
+	})
+}

@@ -33,6 +33,17 @@ type Target struct {
 	Account, Script, Version string
 	Site                     Site   // nil without static assets
 	Worker                   Worker // nil without code
+	// Shares, when not nil, says which version answers a request; the other
+	// fields are those of the primary version then.
+	Shares Shares
+}
+
+// Shares divides the requests of a gradual deployment among its versions.
+type Shares interface {
+	// Pick returns the target of one request. Key is what the visitor wants to
+	// stay by, override the id of the version they ask for; both may be empty.
+	// The strings are views that must not be kept.
+	Pick(key, override string) Target
 }
 
 // Site is a version's static assets: an [assets.Site].

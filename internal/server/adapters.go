@@ -26,6 +26,10 @@ func (w edgeWorkers) Lookup(ctx context.Context, host string) (edge.Target, erro
 	if err != nil {
 		return edge.Target{}, err
 	}
+	return edgeTarget(r), nil
+}
+
+func edgeTarget(r *workers.Route) edge.Target {
 	t := edge.Target{Account: r.Account, Script: r.Script, Version: r.Version}
 	if r.Site != nil { // a nil *assets.Site must not become a non-nil Site
 		t.Site = r.Site
@@ -33,7 +37,18 @@ func (w edgeWorkers) Lookup(ctx context.Context, host string) (edge.Target, erro
 	if r.Code {
 		t.Worker = edgeWorker{r}
 	}
-	return t, nil
+	if r.Gradual() {
+		t.Shares = edgeShares{r}
+	}
+	return t
+}
+
+// edgeShares is one pointer wide too, see edgeWorker.
+type edgeShares struct{ route *workers.Route }
+
+// Pick implements edge.Shares.
+func (e edgeShares) Pick(key, override string) edge.Target {
+	return edgeTarget(e.route.Pick(key, override))
 }
 
 // edgeWorker is one pointer wide, so that it becomes an interface without

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,7 +62,7 @@ func TestDeployRefused(t *testing.T) {
 		{workers.DeployRequest{}, workers.CodeInvalidDeployment},
 		{workers.DeployRequest{Strategy: "magic", Versions: deployOf(v1.ID).Versions}, workers.CodeInvalidDeployment},
 		{workers.DeployRequest{Versions: []workers.DeploymentVersion{{VersionID: v1.ID, Percentage: 50}}}, workers.CodeInvalidDeployment},
-		{workers.DeployRequest{Versions: []workers.DeploymentVersion{{VersionID: v1.ID, Percentage: 50}, {VersionID: v1.ID, Percentage: 50}}}, workers.CodeNotOffered},
+		{workers.DeployRequest{Versions: []workers.DeploymentVersion{{VersionID: v1.ID, Percentage: 50}, {VersionID: strings.ReplaceAll(v1.ID, "-", ""), Percentage: 50}}}, workers.CodeInvalidDeployment},
 		{deployOf("00000000-0000-0000-0000-000000000000"), workers.CodeVersionNotFound},
 	} {
 		_, err := h.Deploy(t.Context(), account, "w1", c.req)

@@ -9,12 +9,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Deploy serves another version: it starts it, waits until it answers, commits,
-// and switches the routes; the process it replaces finishes its requests.
-// Errors: CodeNotFound, CodeVersionNotFound, CodeInvalidDeployment,
-// CodeNotOffered for several versions, CodeSecretsChanged when an older version
-// has other secrets and Force is not set, CodeInvalidScript when it does not
-// start. After an error nothing has changed.
+// Deploy serves other versions, by shares that add up to 100: it starts them,
+// waits until they answer, commits, and switches the routes; the processes of
+// versions that are dropped finish their requests. A version with the share 0 is
+// reached by an override only. Errors: CodeNotFound, CodeVersionNotFound,
+// CodeInvalidDeployment, CodeSecretsChanged when an older version has other
+// secrets and Force is not set, CodeInvalidScript when one does not start. After
+// an error nothing has changed.
 func (s *Service) Deploy(ctx context.Context, account, name string, req DeployRequest) (Deployment, error) {
 	sc := scope{account, name}
 	unlock, err := s.locks.lock(ctx, sc)
@@ -26,47 +27,35 @@ func (s *Service) Deploy(ctx context.Context, account, name string, req DeployRe
 	if err != nil {
 		return Deployment{}, err
 	}
-	id, err := req.version()
+	plan, err := req.plan()
 	if err != nil {
 		return Deployment{}, err
 	}
 	if err := checkAnnotations(req.Annotations); err != nil {
 		return Deployment{}, err
 	}
-	v, err := s.version(ctx, row.id, id)
-	if err != nil {
-		return Deployment{}, err
-	}
-	if !req.Force {
-		if err := s.checkRollback(ctx, row, v); err != nil {
+	versions := make([]*versionRow, len(plan))
+	for i := range plan {
+		if versions[i], err = s.version(ctx, row.id, plan[i].VersionID); err != nil {
 			return Deployment{}, err
 		}
 	}
-	d, err := s.deploy(ctx, row, v, req.Annotations, req.Origin)
+	if !req.Force {
+		if err := s.checkRollback(ctx, row, versions); err != nil {
+			return Deployment{}, err
+		}
+	}
+	d, err := s.deploy(ctx, row, plan, req.Annotations, req.Origin)
 	if err != nil {
 		return Deployment{}, err
 	}
 	return d.public(), nil
 }
 
-// version returns the id of the one version that is to serve.
-func (r *DeployRequest) version() (string, error) {
-	switch {
-	case r.Strategy != "" && r.Strategy != StrategyPercentage:
-		return "", fail(CodeInvalidDeployment, 400, "The deployment strategy %q is not known. Use %q.", clip(r.Strategy), StrategyPercentage)
-	case len(r.Versions) == 0:
-		return "", fail(CodeInvalidDeployment, 400, "The deployment names no version.")
-	case len(r.Versions) > 1:
-		return "", fail(CodeNotOffered, 400, "The deployment splits requests over %d versions, which this release does not offer. Deploy one version at 100 percent.", len(r.Versions))
-	case r.Versions[0].Percentage != 100:
-		return "", fail(CodeInvalidDeployment, 400, "The shares of the deployment add up to %v percent; they must add up to 100.", r.Versions[0].Percentage)
-	}
-	return canonicalID(r.Versions[0].VersionID), nil
-}
-
 // checkRollback refuses to go back to a version whose secrets are not those of
-// the live one, unless the caller insists.
-func (s *Service) checkRollback(ctx context.Context, row *scriptRow, to *versionRow) error {
+// the live one, unless the caller insists. Versions that serve already are no
+// step back.
+func (s *Service) checkRollback(ctx context.Context, row *scriptRow, to []*versionRow) error {
 	live, err := s.liveDeployment(ctx, row.id)
 	if err != nil || live == nil {
 		return err
@@ -75,15 +64,20 @@ func (s *Service) checkRollback(ctx context.Context, row *scriptRow, to *version
 	if err != nil {
 		return err
 	}
-	if to.number >= from.number {
-		return nil
+	changed := make(map[string]bool)
+	for _, v := range to {
+		if live.doc.has(v.id) || v.number >= from.number {
+			continue
+		}
+		for _, name := range changedSecrets(&from.doc, &v.doc) {
+			changed[name] = true
+		}
 	}
-	changed := changedSecrets(&from.doc, &to.doc)
 	if len(changed) == 0 {
 		return nil
 	}
 	// wrangler takes what follows the colon as the list to show.
-	return fail(CodeSecretsChanged, 400, "The following secrets have changed: %s", strings.Join(changed, ", "))
+	return fail(CodeSecretsChanged, 400, "The following secrets have changed: %s", strings.Join(slices.Sorted(maps.Keys(changed)), ", "))
 }
 
 // changedSecrets returns the names, sorted, of secrets that one version has and
@@ -104,26 +98,28 @@ func changedSecrets(a, b *document) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// deploy starts v, commits the deployment and switches. The caller holds the
-// script's lock.
-func (s *Service) deploy(ctx context.Context, row *scriptRow, v *versionRow, annotations map[string]string, origin Origin) (*deploymentRow, error) {
+// deploy starts the versions of the plan, commits the deployment and switches.
+// The caller holds the script's lock.
+func (s *Service) deploy(ctx context.Context, row *scriptRow, plan []DeploymentVersion, annotations map[string]string, origin Origin) (*deploymentRow, error) {
 	before, err := s.liveDeployment(ctx, row.id)
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.unitOf(ctx, v.id)
-	if err != nil {
-		return nil, internal("read the version", err)
+	for _, v := range plan {
+		u, err := s.unitOf(ctx, v.VersionID)
+		if err != nil {
+			return nil, internal("read the version", err)
+		}
+		u.revive()
+		in, err := s.hold(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		if in != nil {
+			defer in.Release()
+		}
 	}
-	u.revive()
-	in, err := s.hold(ctx, u)
-	if err != nil {
-		return nil, err
-	}
-	if in != nil {
-		defer in.Release()
-	}
-	d := newDeployment(row.id, v.id, annotations, origin)
+	d := newDeployment(row.id, plan, annotations, origin)
 	if err := s.commit(ctx, &change{script: row, deployment: d}); err != nil {
 		return nil, err
 	}
@@ -132,17 +128,27 @@ func (s *Service) deploy(ctx context.Context, row *scriptRow, v *versionRow, ann
 	return d, nil
 }
 
-// switched retires the process of the version that a deployment replaced.
+// switched retires the processes of the versions that a deployment dropped.
 func (s *Service) switched(before, after *deploymentRow) {
-	if before == nil || after == nil || before.doc.serves() == after.doc.serves() {
+	if before == nil || after == nil {
 		return
 	}
-	if u := s.known(before.doc.serves()); u != nil {
-		u.retire()
+	for _, v := range before.doc.Versions {
+		if after.doc.has(v.VersionID) {
+			continue
+		}
+		if u := s.known(v.VersionID); u != nil {
+			u.retire()
+		}
 	}
 }
 
-func newDeployment(scriptID, version string, annotations map[string]string, origin Origin) *deploymentRow {
+// whole is the plan that gives one version all requests.
+func whole(version string) []DeploymentVersion {
+	return []DeploymentVersion{{VersionID: version, Percentage: 100}}
+}
+
+func newDeployment(scriptID string, plan []DeploymentVersion, annotations map[string]string, origin Origin) *deploymentRow {
 	notes := maps.Clone(annotations)
 	if notes == nil {
 		notes = make(map[string]string)
@@ -156,7 +162,7 @@ func newDeployment(scriptID, version string, annotations map[string]string, orig
 		id: uuid.NewString(), scriptID: scriptID, createdAt: now(),
 		doc: deploymentDocument{
 			Strategy: StrategyPercentage, Annotations: notes, Origin: origin,
-			Versions: []DeploymentVersion{{VersionID: version, Percentage: 100}},
+			Versions: plan,
 		},
 	}
 }

@@ -23,7 +23,8 @@ type Route struct {
 	Code    bool         // there is a worker to run; without it Acquire fails
 	Preview bool         // reached through a preview hostname
 
-	unit *unit
+	unit   *unit
+	shares *Shares // of a gradual deployment; else nil
 }
 
 // Acquire returns a process of the route's version, starting one if need be;
@@ -107,10 +108,12 @@ func (s *Service) resolve(ctx context.Context, account, label string) (*Route, e
 	if checkScriptName(label) != nil {
 		return nil, ErrNoRoute
 	}
-	version, err := s.resolveLive(ctx, account, label)
-	preview := false
+	d, err := s.resolveLive(ctx, account, label)
+	if err == nil {
+		return s.liveRoute(ctx, d)
+	}
+	var version string
 	if errors.Is(err, sql.ErrNoRows) {
-		preview = true
 		version, err = s.resolvePreview(ctx, account, label)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
@@ -119,26 +122,48 @@ func (s *Service) resolve(ctx context.Context, account, label string) (*Route, e
 	if err != nil {
 		return nil, err
 	}
+	r, err := s.routeOf(ctx, version)
+	if err == nil {
+		r.Preview = true
+	}
+	return r, err
+}
+
+// routeOf makes the route of one version. The error is ErrNoRoute when it was
+// deleted meanwhile.
+func (s *Service) routeOf(ctx context.Context, version string) (*Route, error) {
 	u, err := s.unitOf(ctx, version)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNoRoute // deleted meanwhile
+		return nil, ErrNoRoute
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &Route{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version,
-		Site: u.site, Code: u.doc.hasCode(), Preview: preview, unit: u,
+		Site: u.site, Code: u.doc.hasCode(), unit: u,
 	}, nil
 }
 
-func (s *Service) resolveLive(ctx context.Context, account, script string) (version string, err error) {
-	d, err := scanDeployment(s.db().QueryRowContext(ctx, `SELECT `+deploymentColumns+` FROM scripts s JOIN deployments d ON d.script_id = s.id
-		WHERE s.account_id = ? AND s.name = ? AND s.subdomain_enabled ORDER BY d.sequence DESC LIMIT 1`, account, script))
-	if err != nil {
-		return "", err
+// liveRoute makes the route of a deployment.
+func (s *Service) liveRoute(ctx context.Context, d *deploymentRow) (*Route, error) {
+	primary, err := s.routeOf(ctx, d.doc.serves())
+	if err != nil || len(d.doc.Versions) == 1 {
+		return primary, err
 	}
-	return d.doc.serves(), nil
+	routes := make([]*Route, len(d.doc.Versions))
+	for i, v := range d.doc.Versions {
+		if routes[i], err = s.routeOf(ctx, v.VersionID); err != nil {
+			return nil, err
+		}
+	}
+	primary.shares = newShares(d.scriptID, d.doc.Versions, routes)
+	return primary, nil
+}
+
+func (s *Service) resolveLive(ctx context.Context, account, script string) (*deploymentRow, error) {
+	return scanDeployment(s.db().QueryRowContext(ctx, `SELECT `+deploymentColumns+` FROM scripts s JOIN deployments d ON d.script_id = s.id
+		WHERE s.account_id = ? AND s.name = ? AND s.subdomain_enabled ORDER BY d.sequence DESC LIMIT 1`, account, script))
 }
 
 func (s *Service) resolvePreview(ctx context.Context, account, label string) (version string, err error) {

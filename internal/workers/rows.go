@@ -44,19 +44,6 @@ type deploymentDocument struct {
 	Origin      Origin              `json:"origin,omitzero"`
 }
 
-// serves returns the version that gets all requests. This release deploys one
-// version at a time; of several, a newer release's work, the largest share.
-func (d *deploymentDocument) serves() string {
-	var id string
-	share := -1.0
-	for _, v := range d.Versions {
-		if v.Percentage > share {
-			id, share = v.VersionID, v.Percentage
-		}
-	}
-	return id
-}
-
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

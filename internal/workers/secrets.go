@@ -54,7 +54,7 @@ func (s *Service) Secrets(ctx context.Context, account, name string) ([]Secret, 
 
 // PutSecret sets a secret: a new version with it is made from the latest one
 // and deployed. Errors: CodeVersionNotDeployed when the latest version is not
-// the deployed one, CodeNotFound, CodeInvalidScript when the script does not
+// deployed alone, CodeNotFound, CodeInvalidScript when the script does not
 // start with it. After an error nothing has changed.
 func (s *Service) PutSecret(ctx context.Context, account, name, secret, text string, origin Origin) (Secret, error) {
 	if _, err := s.PatchSecrets(ctx, account, name, []SecretPatch{{Name: secret, Text: &text}}, origin); err != nil {
@@ -164,7 +164,7 @@ func (s *Service) checkLatestLive(ctx context.Context, row *scriptRow, latest *v
 	if err != nil {
 		return err
 	}
-	if live == nil || live.doc.serves() != latest.id {
+	if live == nil || live.doc.sole() != latest.id {
 		return fail(CodeVersionNotDeployed, 400, "The latest version of the Worker is not deployed, and to change a secret would deploy it. Deploy it first, or make a version with the secret by `versions secret`.")
 	}
 	return nil

@@ -115,8 +115,8 @@ func (s *Service) redeploy(ctx context.Context, row *scriptRow, u *Upload, lates
 	if err != nil {
 		return nil, err
 	}
-	if live == nil || live.doc.serves() != latest.id {
-		return s.deploy(ctx, row, latest, u.Annotations, u.Origin)
+	if live == nil || live.doc.sole() != latest.id {
+		return s.deploy(ctx, row, whole(latest.id), u.Annotations, u.Origin)
 	}
 	return live, nil
 }
@@ -159,7 +159,7 @@ func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*ver
 			}
 		}
 		c.settings = true
-		c.deployment = newDeployment(row.id, v.id, n.annotations, n.origin)
+		c.deployment = newDeployment(row.id, whole(v.id), n.annotations, n.origin)
 	}
 	s.register(u) // before anyone can look it up: there must not be two of it
 	if err := s.commit(ctx, c); err != nil {

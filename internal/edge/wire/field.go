@@ -30,13 +30,15 @@ const (
 	Date
 	Server
 	SetCookie
-	ForwardedFor   // X-Forwarded-For
-	ForwardedProto // X-Forwarded-Proto
-	Forwarding     // X-Forwarded-*, Forwarded, X-Real-IP, True-Client-IP
-	Platform       // CF-*: what the platform itself says about a request
-	Internal       // Selvage-*: between the platform and its runtime
-	InternalProto  // Selvage-Proto: the scheme of the URL
-	InternalDepth  // Selvage-Depth: how many of the platform's workers are behind the request
+	ForwardedFor     // X-Forwarded-For
+	ForwardedProto   // X-Forwarded-Proto
+	Forwarding       // X-Forwarded-*, Forwarded, X-Real-IP, True-Client-IP
+	VersionKey       // Cloudflare-Workers-Version-Key: what a visitor stays with a version by
+	VersionOverrides // Cloudflare-Workers-Version-Overrides: which versions a visitor asks for
+	Platform         // CF-*: what the platform itself says about a request
+	Internal         // Selvage-*: between the platform and its runtime
+	InternalProto    // Selvage-Proto: the scheme of the URL
+	InternalDepth    // Selvage-Depth: how many of the platform's workers are behind the request
 )
 
 // Classify returns the meaning of a field name, in any case.
@@ -75,10 +77,20 @@ func Classify(name string) Known {
 	return Other
 }
 
+const versionPrefix = "cloudflare-workers-version-"
+
 func classifyC(name string) Known {
 	switch {
 	case hasPrefix(name, "cf-"):
 		return Platform
+	case len(name) > len(versionPrefix) && hasPrefix(name, versionPrefix):
+		switch {
+		case Is(name, versionPrefix+"key"):
+			return VersionKey
+		case Is(name, versionPrefix+"overrides"):
+			return VersionOverrides
+		}
+		return Other
 	case Is(name, "content-length"):
 		return ContentLength
 	case Is(name, "connection"):
