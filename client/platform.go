@@ -45,6 +45,15 @@ type Platform struct {
 	RSSBytes          int64     `json:"rss_bytes"`
 	RequestsTotal     uint64    `json:"requests_total"`
 	RequestsPerSecond float64   `json:"requests_per_second"`
+	Isolation         []Layer   `json:"isolation"`
+}
+
+// Layer is one thing that keeps a worker's process in, and whether it does.
+type Layer struct {
+	Name   string `json:"name"`
+	Holds  bool   `json:"holds"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // Instance is one process that runs a version of a worker.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/selvage-dev/selvage/internal/cli"
+	"github.com/selvage-dev/selvage/internal/sandbox"
 )
 
 // Set by the linker (Makefile).
@@ -18,6 +19,9 @@ var (
 )
 
 func main() {
+	if sandbox.IsHelper(os.Args) {
+		os.Exit(sandbox.Main(os.Args[1]))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
@@ -29,7 +33,8 @@ func main() {
 	}()
 	os.Exit(cli.Run(ctx, cli.Process{
 		Args: os.Args[1:], Environ: os.Environ(), Version: version, Commit: commit, Program: program(),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Helper: "/proc/self/exe",
+		Stdin:  os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Hangup: func() <-chan os.Signal {
 			c := make(chan os.Signal, 1)
 			signal.Notify(c, syscall.SIGHUP)

@@ -37,6 +37,16 @@ type Platform struct {
 	Requests uint64 `json:"requests_total"`
 	// RequestsPerSecond is the edge's rate over the last seconds.
 	RequestsPerSecond float64 `json:"requests_per_second"`
+	// Isolation is what keeps workers apart.
+	Isolation []Layer `json:"isolation,omitempty"`
+}
+
+// Layer is one thing that keeps a worker's process in, and whether it does.
+type Layer struct {
+	Name   string `json:"name"`
+	Holds  bool   `json:"holds"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 type statusJSON struct {

@@ -32,6 +32,9 @@ type Process struct {
 	// Program is how the caller can run this program again from any folder:
 	// its name, or its path when that is not in PATH. Empty means "selvage".
 	Program string
+	// Helper is the program that confines worker processes, see supervise.Probe.
+	// Empty means that they are not.
+	Helper string
 	// Hangup subscribes to SIGHUP; only "up" does. May be nil.
 	Hangup func() <-chan os.Signal
 }

@@ -38,7 +38,7 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what the platform needs of this machine",
 		Long: `Checks the data directory, free space, workerd, the ports, names below the
-domain and the clock. Changes nothing that stays. Exits with 1 when a check fails.`,
+domain, the clock, and what keeps workers apart. Changes nothing that stays. Exits with 1 when a check fails.`,
 		Example: "  selvage doctor\n  selvage doctor --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,7 +46,7 @@ domain and the clock. Changes nothing that stays. Exits with 1 when a check fail
 			if err != nil {
 				return err
 			}
-			results := diagnose(cmd.Context(), &c.Config)
+			results := diagnose(cmd.Context(), &c.Config, a.Helper)
 			failed := false
 			for _, r := range results {
 				failed = failed || r.Verdict == checkFail
@@ -69,7 +69,7 @@ domain and the clock. Changes nothing that stays. Exits with 1 when a check fail
 	return cmd
 }
 
-func diagnose(ctx context.Context, c *config.Config) []checkResult {
+func diagnose(ctx context.Context, c *config.Config, helper string) []checkResult {
 	info, running := server.ReadRunFile(c.Data)
 	results := []checkResult{
 		checkData(c.Data),
@@ -83,11 +83,37 @@ func diagnose(ctx context.Context, c *config.Config) []checkResult {
 			checkPort(ctx, "edge port", c.Host, c.Port, "--port"),
 			checkPort(ctx, "API port", c.APIHost(), c.API.Port, "--api-port"))
 	}
-	return append(results,
-		checkNames(ctx, c.Domain),
-		checkClock(time.Now()),
-		checkResult{"isolation", checkWarn, "worker processes run as this user, not yet kept apart from each other by the kernel: run only workers you trust"},
-	)
+	results = append(results, checkNames(ctx, c.Domain), checkClock(time.Now()))
+	return append(results, checkIsolation(ctx, helper, c.Isolation)...)
+}
+
+// checkIsolation tries each layer. What is missing is a failure only for who
+// requires it.
+func checkIsolation(ctx context.Context, helper, wanted string) []checkResult {
+	found, err := server.Isolation(ctx, helper)
+	if err != nil {
+		return []checkResult{{"isolation", checkFail, err.Error()}}
+	}
+	verdict, text := checkOK, "workers are kept apart from one another and from this machine"
+	switch {
+	case found.Confined():
+	case wanted == config.IsolationRequire:
+		verdict, text = checkFail, "workers are NOT kept apart from one another, and isolation = require"
+	default:
+		verdict, text = checkWarn, "workers are NOT kept apart from one another: run only workers you trust, or set isolation = require"
+	}
+	out := []checkResult{{"isolation", verdict, text}}
+	for _, l := range found.Layers {
+		r := checkResult{"  " + l.Name, checkOK, "holds: " + l.Detail}
+		if !l.Holds {
+			r.Verdict, r.Text = checkWarn, "does not hold: "+l.Detail
+			if l.Remedy != "" {
+				r.Text += "; " + l.Remedy
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 func checkData(dir string) checkResult {

@@ -84,6 +84,7 @@ func (a *app) showStatus(ctx context.Context) error {
 	a.printf("edge %s   API %s   domain %s\n", p.EdgeURL, p.APIURL, p.Domain)
 	a.printf("%d requests, %.1f/s   %s deployed, %s running\n", p.RequestsTotal, p.RequestsPerSecond,
 		count(s.Scripts, "worker"), count(len(s.Workers), "process"))
+	a.printf("%s\n", isolationLine(p.Isolation))
 	if len(s.Workers) == 0 {
 		a.printf("\nNothing runs: a worker's process starts with its first request.\n")
 		return nil
@@ -100,6 +101,26 @@ func (a *app) showStatus(ctx context.Context) error {
 			i.Script, short(i.Version), i.PID, size(i.RSSBytes), i.CPUSeconds, i.InFlight, i.RequestsTotal, age(i.StartedAt), note)
 	}
 	return w.Flush()
+}
+
+// isolationLine says in one line what keeps workers apart.
+func isolationLine(layers []client.Layer) string {
+	var holds, missing []string
+	for _, l := range layers {
+		if l.Holds {
+			holds = append(holds, l.Name)
+		} else {
+			missing = append(missing, l.Name)
+		}
+	}
+	line := "isolation: " + strings.Join(holds, ", ")
+	if len(holds) == 0 {
+		line = "isolation: none"
+	}
+	if len(missing) > 0 {
+		line += "   MISSING: " + strings.Join(missing, ", ") + " (selvage doctor)"
+	}
+	return line
 }
 
 // short is the beginning of a version's id, as preview hostnames have it.

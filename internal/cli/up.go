@@ -81,7 +81,7 @@ func (a *app) serve(ctx context.Context, flags *pflag.FlagSet) error {
 		}
 	}
 	notifier := telemetry.NewNotifier(a.getenv)
-	s := server.New(server.Options{Config: &c.Config, Version: a.Version, Commit: a.Commit, Log: a.Stderr})
+	s := server.New(server.Options{Config: &c.Config, Version: a.Version, Commit: a.Commit, Log: a.Stderr, Helper: a.Helper})
 	if err := s.Start(ctx); err != nil {
 		if ctx.Err() != nil { // stopped while it started
 			return nil

@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+// What to do where the kernel does not keep workers apart.
+const (
+	IsolationAuto    = "auto"    // use what there is, and say what is missing
+	IsolationRequire = "require" // do not start
+)
+
 // Config is the effective configuration of a platform.
 type Config struct {
 	Data      string // data directory, absolute
@@ -17,7 +23,8 @@ type Config struct {
 	Subdomain string // only for the first start
 	Workerd   string // path; empty: the embedded or development one
 
-	InsecureHTTP   bool // the API may listen off loopback without TLS
+	Isolation      string // auto or require
+	InsecureHTTP   bool   // the API may listen off loopback without TLS
 	IdleStop       time.Duration
 	MaxProcesses   int
 	DrainTimeout   time.Duration
@@ -78,6 +85,7 @@ func Default(getenv func(string) string) *Config {
 		Host:         "127.0.0.1",
 		Port:         8787,
 		Domain:       "selvage.localhost",
+		Isolation:    IsolationAuto,
 		IdleStop:     10 * time.Minute,
 		MaxProcesses: 200,
 		DrainTimeout: 30 * time.Second,

@@ -75,6 +75,10 @@ func platformOptions() []Option {
 			value: func(c *Config) any { return &c.Workerd },
 		},
 		{
+			Key: "isolation", Doc: "Workers are confined by all that this machine offers, see \"selvage doctor\". With require the platform does not start where they could reach one another or this machine.", Want: "auto or require",
+			value: func(c *Config) any { return &c.Isolation }, check: func(c *Config) bool { return oneOf(c.Isolation, IsolationAuto, IsolationRequire) },
+		},
+		{
 			Key: "insecure_http", Doc: "Let the API listen off loopback without TLS. Tokens then cross the network in the clear.", Want: "true or false",
 			value: func(c *Config) any { return &c.InsecureHTTP },
 		},

@@ -20,6 +20,9 @@ type Options struct {
 	Commit  string
 	// Log takes the process log. Nothing is logged without it.
 	Log io.Writer
+	// Helper is the program that confines worker processes; see [supervise.Probe].
+	// Without one, workers run with all that this user may do.
+	Helper string
 	// Now is the clock; time.Now without it.
 	Now func() time.Time
 }

@@ -117,7 +117,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 	s.onClose("compressed assets", func(context.Context) error { return files.close() })
 	w, err := workers.New(workers.Options{ //nolint:contextcheck // it outlives the start
 		Store:              s.store,
-		Runtime:            workers.Workerd(&workerd.Launcher{Binary: s.program.Path, Log: s.log, StartTimeout: c.Limits.StartTimeout}),
+		Runtime:            workers.Workerd(&workerd.Launcher{Binary: s.program.Path, Log: s.log, StartTimeout: c.Limits.StartTimeout, Isolation: s.isolation}),
 		Doors:              s.bindings,
 		Log:                s.log,
 		RunDir:             dir,

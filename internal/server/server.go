@@ -26,6 +26,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/runtimebin"
 	"github.com/selvage-dev/selvage/internal/store"
+	"github.com/selvage-dev/selvage/internal/supervise"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
@@ -41,17 +42,18 @@ type Server struct {
 
 	edgeListener, apiListener net.Listener
 
-	registry *prometheus.Registry
-	store    *store.Store
-	logs     *telemetry.Logs
-	accounts *accounts.Service
-	program  runtimebin.Program
-	bindings *bindings.Server
-	kv       *kv.Service
-	workers  *workers.Service
-	edge     *edge.Server
-	http     *http.Server
-	cert     *tls.Certificate // the API's; nil without TLS
+	registry  *prometheus.Registry
+	store     *store.Store
+	logs      *telemetry.Logs
+	accounts  *accounts.Service
+	program   runtimebin.Program
+	isolation *supervise.Isolation
+	bindings  *bindings.Server
+	kv        *kv.Service
+	workers   *workers.Service
+	edge      *edge.Server
+	http      *http.Server
+	cert      *tls.Certificate // the API's; nil without TLS
 
 	state    atomic.Int32
 	draining chan struct{} // closed when Close begins
@@ -110,6 +112,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the accounts", s.openAccounts},
 		{"open the KV namespaces", s.openKV},
 		{"prepare workerd", s.openRuntime},
+		{"confine the workers", s.openIsolation},
 		{"open the workers", s.openWorkers},
 		{"open the edge", s.openEdge},
 		{"open the API", s.openAPI},
@@ -242,6 +245,7 @@ func (s *Server) status(context.Context) api.Platform {
 	return api.Platform{
 		PID: info.PID, StartedAt: s.start, EdgeURL: info.EdgeURL, APIURL: info.APIURL, Domain: info.Domain,
 		RSS: resident(), Requests: total, RequestsPerSecond: perSecond,
+		Isolation: s.isolationStatus(),
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/selvage-dev/selvage/internal/sandbox"
 )
 
 // pipeGrace is how long after the exit of a child its output may still be held
@@ -44,6 +46,10 @@ type Spec struct {
 	// the process may block in its write. Lines longer than [MaxLine] are cut
 	// and end in [CutMark].
 	Stdout, Stderr func(line []byte)
+	// Sandbox confines the process; nil runs it as the platform's own user with
+	// all that this user may do. Dir must be an absolute path then, and is what
+	// the process sees as its working directory.
+	Sandbox *Sandbox
 }
 
 // Process is one started process. Its methods are safe for concurrent use.
@@ -73,7 +79,9 @@ func (e *ExitError) Error() string {
 
 // Start starts a process. The context bounds only the start: the process lives
 // until it exits, is stopped, or the platform dies.
-func Start(ctx context.Context, s Spec) (*Process, error) {
+func Start(ctx context.Context, s Spec) (*Process, error) { return start(ctx, s, false) }
+
+func start(ctx context.Context, s Spec, probe bool) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("supervise: start %s: %w", s.Path, err)
 	}
@@ -88,6 +96,14 @@ func Start(ctx context.Context, s Spec) (*Process, error) {
 		ExtraFiles:  s.ExtraFiles,
 		SysProcAttr: sysProcAttr(),
 		WaitDelay:   pipeGrace,
+	}
+	if s.Sandbox != nil && s.Sandbox.Isolation.Active() {
+		arg, err := s.Sandbox.helperArg(&s, probe)
+		if err != nil {
+			return nil, fmt.Errorf("supervise: start %s: %w", s.Path, err)
+		}
+		cmd.Path, cmd.Args, cmd.Env = s.Sandbox.Isolation.helper, []string{sandbox.Name, arg}, []string{}
+		s.Sandbox.Isolation.confine(cmd.SysProcAttr)
 	}
 	p := &Process{done: make(chan struct{})}
 	started := make(chan error)

@@ -18,12 +18,16 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/selvage-dev/selvage/internal/sandbox"
 	"github.com/selvage-dev/selvage/internal/supervise"
 )
 
 // TestMain lets this binary play the child processes, so that the tests need no
 // other program.
 func TestMain(m *testing.M) {
+	if sandbox.IsHelper(os.Args) {
+		os.Exit(sandbox.Main(os.Args[1]))
+	}
 	if role := os.Getenv("SUPERVISE_ROLE"); role != "" {
 		os.Exit(play(role, os.Args[1:]))
 	}
@@ -40,6 +44,8 @@ func play(role string, args []string) int {
 		_, _ = io.Copy(os.Stdout, os.Stdin)
 		_, _ = os.NewFile(3, "three").WriteString("on three")
 		fmt.Fprintln(os.Stderr, "on stderr")
+	case "escape":
+		return escape(args[0])
 	case "exit":
 		code, _ := strconv.Atoi(args[0])
 		return code

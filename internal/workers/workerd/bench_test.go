@@ -15,7 +15,12 @@ const hello = `export default { fetch() { return new Response("hello"); } };`
 // BenchmarkStart measures a cold start: from nothing to the first answer, and
 // what the idle process then weighs.
 func BenchmarkStart(b *testing.B) {
-	l := &workerd.Launcher{Binary: binary(b)}
+	b.Run("plain", func(b *testing.B) { benchStart(b, &workerd.Launcher{Binary: binary(b)}) })
+	b.Run("confined", func(b *testing.B) { benchStart(b, &workerd.Launcher{Binary: binary(b), Isolation: confined(b)}) })
+}
+
+func benchStart(b *testing.B, l *workerd.Launcher) {
+	b.Helper()
 	var ready time.Duration
 	var rss int64
 	for b.Loop() {

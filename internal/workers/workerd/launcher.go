@@ -50,7 +50,11 @@ type Launcher struct {
 	// "--max-old-space-size=128". They are for the platform's limits, never for
 	// anything a worker says.
 	V8Flags []string
+	// Isolation confines the processes; nil, for tests, leaves them with all that
+	// this user may do.
+	Isolation *supervise.Isolation
 
+	closure closure
 	mu      sync.Mutex
 	maxDate string
 }
@@ -137,7 +141,11 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 
 	logs := newLogReader(sec.nonce, entry, onLog)
 	begin := time.Now()
-	proc, err := supervise.Start(startCtx, l.spec(w, dir, socks, io.MultiReader(bytes.NewReader(header), bytes.NewReader(segment)), logs))
+	spec, err := l.spec(startCtx, w, dir, socks, io.MultiReader(bytes.NewReader(header), bytes.NewReader(segment)), logs)
+	if err != nil {
+		return nil, err
+	}
+	proc, err := supervise.Start(startCtx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("workerd: start %s: %w", w.Script, err)
 	}
@@ -167,7 +175,7 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	return p, nil
 }
 
-func (l *Launcher) spec(w *Worker, dir string, socks *sockets, config io.Reader, logs *logReader) supervise.Spec {
+func (l *Launcher) spec(ctx context.Context, w *Worker, dir string, socks *sockets, config io.Reader, logs *logReader) (supervise.Spec, error) {
 	binary := l.Binary
 	if abs, err := filepath.Abs(binary); err == nil {
 		binary = abs // the working directory of the process is another one
@@ -180,7 +188,7 @@ func (l *Launcher) spec(w *Worker, dir string, socks *sockets, config io.Reader,
 	for i := range w.Sockets {
 		args = append(args, "--socket-fd", w.Sockets[i].socketName()+"="+strconv.Itoa(5+i))
 	}
-	return supervise.Spec{
+	spec := supervise.Spec{
 		Path:       binary,
 		Args:       args,
 		Env:        []string{"TZ=UTC"},
@@ -190,6 +198,10 @@ func (l *Launcher) spec(w *Worker, dir string, socks *sockets, config io.Reader,
 		Stdout:     logs.line,
 		Stderr:     logs.line,
 	}
+	if !l.Isolation.Active() {
+		return spec, nil
+	}
+	return spec, l.confine(ctx, &spec, w)
 }
 
 // errStartTimeout is the cause of a context that ended for lack of time.

@@ -15,10 +15,31 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/selvage-dev/selvage/internal/sandbox"
+	"github.com/selvage-dev/selvage/internal/supervise"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if sandbox.IsHelper(os.Args) {
+		os.Exit(sandbox.Main(os.Args[1]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// confined finds the layers of isolation, of which namespaces must be one: a
+// machine without them cannot show that workers are kept in.
+func confined(tb testing.TB) *supervise.Isolation {
+	tb.Helper()
+	i, err := supervise.Probe(tb.Context(), "/proc/self/exe")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if !i.Confined() {
+		tb.Fatalf("this machine makes no namespaces: %s", i.Missing())
+	}
+	return i
+}
 
 // binary finds the pinned workerd; a missing one is a failure, not a skip.
 func binary(tb testing.TB) string {
