@@ -39,7 +39,7 @@ func Main(arg string) int {
 }
 
 func failed(step string, err error) int {
-	fmt.Fprintf(os.Stderr, "%s: %s: %v\n", Name, step, err) //nolint:errcheck // nobody else to tell
+	fmt.Fprintf(os.Stderr, "%s: %s: %v\n", Name, step, err)
 	return ExitFailed
 }
 
@@ -98,7 +98,7 @@ func limitResources() error {
 
 // closeFrom marks all descriptors from first on to be closed by execve.
 func closeFrom(first int) error {
-	err := unix.CloseRange(uint(first), ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) //nolint:gosec // small and positive
+	err := unix.CloseRange(uint(first), ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
 		// Before Linux 5.11. Whatever this program opened itself is marked already.
 		return nil

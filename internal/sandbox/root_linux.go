@@ -161,7 +161,7 @@ func keptFlags(path string) (uintptr, error) {
 	}
 	// These have the same values as ST_ and as MS_ flags.
 	const same = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_NOATIME | unix.MS_NODIRATIME
-	flags := uintptr(st.Flags) & same
+	flags := uintptr(st.Flags) & same //nolint:gosec // bits
 	if st.Flags&unix.ST_RELATIME != 0 {
 		flags |= unix.MS_RELATIME
 	}
@@ -176,7 +176,7 @@ func mkdirs(root, path string) error {
 	if err := mkdirs(root, filepath.Dir(path)); err != nil {
 		return err
 	}
-	if err := unix.Mkdir(root+path, 0o755); err != nil && err != unix.EEXIST { //nolint:errorlint // a bare errno
+	if err := unix.Mkdir(root+path, 0o755); err != nil && err != unix.EEXIST {
 		return fmt.Errorf("make %s: %w", path, err)
 	}
 	return nil

@@ -60,7 +60,7 @@ func filter() []unix.SockFilter {
 		load = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
 		eq   = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 		ge   = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
-		any  = unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K
+		bits = unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K
 		ret  = unix.BPF_RET | unix.BPF_K
 
 		allow = unix.SECCOMP_RET_ALLOW
@@ -85,7 +85,7 @@ func filter() []unix.SockFilter {
 
 		jump(eq, unix.SYS_CLONE, 0, 4),
 		stmt(load, dataArg0),
-		jump(any, namespaceFlags, 0, 1),
+		jump(bits, namespaceFlags, 0, 1),
 		stmt(ret, eperm),
 		stmt(ret, allow),
 
@@ -106,7 +106,7 @@ func filterCalls() error {
 	p := filter()
 	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]} //nolint:gosec // some hundred instructions
 	// With TSYNC: the Go runtime has threads, and one that slipped by would be one too many.
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog))) //nolint:gosec // the call takes a pointer
 	if errno != 0 {
 		return os.NewSyscallError("seccomp", errno)
 	}

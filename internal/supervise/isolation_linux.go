@@ -39,7 +39,7 @@ func needsUserNamespace() bool {
 // here, in the order in which it is found in the wild.
 func namespaceRemedy() string {
 	read := func(path string) string {
-		b, err := os.ReadFile(path)
+		b, err := os.ReadFile(path) //nolint:gosec // one of those below
 		if err != nil {
 			return ""
 		}
