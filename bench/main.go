@@ -33,11 +33,12 @@ func suites() []suite {
 		{"deploy", deployShare},
 		{"idle", idleMemory},
 		{"scale", scale},
+		{"kv", kvStore},
 	}
 }
 
 func main() {
-	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, idle, scale")
+	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, idle, scale, kv")
 	rounds := flag.Int("rounds", 5, "rounds of every comparison")
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
 	reports := flag.String("reports", "bench/reports", "folder for the report")

@@ -78,18 +78,22 @@ func (sp *space) stage(r io.Reader, length int64) (*Value, error) {
 		}
 		return &Value{inline: buf, size: length, space: sp}, nil
 	}
-	head := make([]byte, InlineSize+1)
-	n, err := io.ReadFull(r, head)
+	// Not io.ReadFull, which does not tell a sender that ends from one that broke off.
+	head, err := io.ReadAll(io.LimitReader(r, InlineSize+1))
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		if length >= 0 {
-			return nil, io.ErrUnexpectedEOF
-		}
-		return &Value{inline: head[:n:n], size: int64(n), space: sp}, nil
 	case err != nil:
 		return nil, err
+	case len(head) <= InlineSize && length >= 0:
+		return nil, io.ErrUnexpectedEOF
+	case len(head) <= InlineSize:
+		return &Value{inline: head, size: int64(len(head)), space: sp}, nil
 	}
-	return sp.stageFile(head, r)
+	v, err := sp.stageFile(head, r)
+	if err == nil && length >= 0 && v.size != length {
+		v.Discard()
+		return nil, io.ErrUnexpectedEOF
+	}
+	return v, err
 }
 
 func (sp *space) stageFile(head []byte, rest io.Reader) (*Value, error) {
