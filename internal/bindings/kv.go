@@ -232,10 +232,10 @@ func (h *kvHandler) refuse(w http.ResponseWriter, r *http.Request, op kvOp, err 
 	if status >= http.StatusInternalServerError {
 		outcome = kvFailed
 	}
-	if context.Cause(r.Context()) != nil {
+	if context.Cause(r.Context()) != nil || errors.Is(err, io.ErrUnexpectedEOF) {
 		panic(http.ErrAbortHandler) // nobody is there to read it
 	}
-	if status >= http.StatusInternalServerError || public == nil {
+	if status >= http.StatusInternalServerError {
 		h.log.ErrorContext(r.Context(), "a KV operation failed", "namespace", h.namespace, "operation", string(op), "error", err)
 	}
 	// What is left of a value must be read: the runtime reads the answer when it

@@ -44,22 +44,59 @@ func (h *kvHandler) bulkGet(w http.ResponseWriter, r *http.Request) error {
 	return writeKVJSON(w, out)
 }
 
+// ordered is a JSON object that keeps the order in which its members were
+// added: the worker gets a Map, whose order is that of the keys it asked for.
+type ordered struct{ members []member }
+
+type member struct {
+	key   string
+	value any
+}
+
+func (o *ordered) add(key string, value any) { o.members = append(o.members, member{key, value}) }
+
+// MarshalJSON implements json.Marshaler.
+func (o *ordered) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, m := range o.members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		for j, v := range []any{m.key, m.value} {
+			if j > 0 {
+				b = append(b, ':')
+			}
+			raw, err := json.Marshal(v)
+			if err != nil {
+				return nil, err
+			}
+			b = append(b, raw...)
+		}
+	}
+	return append(b, '}'), nil
+}
+
 type bulkEntry struct {
 	Value    json.RawMessage `json:"value"`
 	Metadata json.RawMessage `json:"metadata"`
 }
 
 // bulkValues reads the keys one after the other; one that is missing is null.
-func bulkValues(keys []string, asJSON, withMetadata bool, get func(string) (kv.Entry, bool, error)) (map[string]any, error) { //nolint:revive // flags of the protocol
-	out := make(map[string]any, len(keys))
+func bulkValues(keys []string, asJSON, withMetadata bool, get func(string) (kv.Entry, bool, error)) (*ordered, error) { //nolint:revive // flags of the protocol
+	out := new(ordered)
+	seen := make(map[string]bool, len(keys))
 	left := int64(kv.MaxBulkGetBytes)
 	for _, key := range keys {
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
 		e, ok, err := get(key)
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
-			out[key] = nil
+			out.add(key, nil)
 			continue
 		}
 		if left -= e.Size; left < 0 {
@@ -75,14 +112,14 @@ func bulkValues(keys []string, asJSON, withMetadata bool, get func(string) (kv.E
 			return nil, err
 		}
 		if !withMetadata {
-			out[key] = value
+			out.add(key, value)
 			continue
 		}
 		entry := bulkEntry{Value: value, Metadata: json.RawMessage("null")}
 		if e.Metadata != nil {
 			entry.Metadata = e.Metadata
 		}
-		out[key] = entry
+		out.add(key, entry)
 	}
 	return out, nil
 }
