@@ -33,7 +33,8 @@ type bindingInput struct {
 	Part    string          `json:"part"`
 	OldName string          `json:"old_name"` // inherit: the name in the latest version
 
-	NamespaceID string `json:"namespace_id"` // kv_namespace
+	NamespaceID string          `json:"namespace_id"` // kv_namespace
+	raw         json.RawMessage // the whole of it, for types with fields of their own
 }
 
 // resolveBindings checks the bindings of an upload and turns them into stored
@@ -48,6 +49,7 @@ func (s *Service) resolveBindings(sc scope, u *Upload, modules []Module, latest 
 		if err := json.Unmarshal(raw, &in); err != nil {
 			return nil, nil, &Error{Code: CodeInvalidScript, Status: 400, Message: "Binding " + itoa(i) + " is not an object with a name and a type.", Err: err}
 		}
+		in.raw = raw
 		if err := checkBindingName(in.Name); err != nil {
 			return nil, nil, err
 		}
@@ -120,16 +122,15 @@ func (s *Service) resolveBinding(sc scope, in *bindingInput, u *Upload, modules 
 	case typeKVNamespace:
 		b.NamespaceID = in.NamespaceID // see checkNamespaces
 		return b, true, nil
+	case typeRateLimit:
+		b.RateLimit, err = parseRateLimit(in.Name, in.raw)
+		return b, true, err
 	case typeInherit:
 		return inheritBinding(in, u, latest)
 	case "":
 		return b, false, invalidScript("The binding %q has no type.", in.Name)
 	}
-	return b, false, notOfferedBinding(in.Name, in.Type)
-}
-
-func notOfferedBinding(name, kind string) error {
-	return fail(CodeNotOffered, 400, "The binding %q is of type %q, which this release does not offer. Remove it from the configuration.", name, kind)
+	return b, false, refuseType(in.Name, in.Type)
 }
 
 func inheritBinding(in *bindingInput, u *Upload, latest *document) (binding, bool, error) {
@@ -176,6 +177,9 @@ func (s *Service) checkBindingSize(name string, size int) error {
 
 // public returns the binding in the API's form. The text of a secret is left out.
 func (b *binding) public() json.RawMessage {
+	if b.RateLimit != nil {
+		return b.RateLimit.public(b.Name)
+	}
 	v := struct {
 		Name string          `json:"name"`
 		Type string          `json:"type"`

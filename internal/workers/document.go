@@ -49,7 +49,8 @@ type binding struct {
 	Sealed []byte          `json:"sealed,omitempty"` // secret_text
 	Mark   []byte          `json:"mark,omitempty"`   // keyed digest of a secret: tells whether it changed
 
-	NamespaceID string `json:"namespace_id,omitempty"` // kv_namespace
+	NamespaceID string     `json:"namespace_id,omitempty"` // kv_namespace
+	RateLimit   *rateLimit `json:"ratelimit,omitempty"`    // ratelimit
 }
 
 // hasCode reports whether the version has a script to run.

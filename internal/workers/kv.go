@@ -37,7 +37,7 @@ func (s *Service) checkNamespaces(ctx context.Context, account string, doc *docu
 		case b.Type != typeKVNamespace:
 			continue
 		case s.o.Namespaces == nil:
-			return notOfferedBinding(b.Name, b.Type)
+			return refuseType(b.Name, b.Type)
 		case !isHexID(b.NamespaceID):
 			return fail(CodeNamespaceInvalid, 400, "KV namespace '%s' is not valid. Give the binding %q the id of a namespace, 32 hex digits; \"kv namespace list\" shows them.", clip(b.NamespaceID), b.Name)
 		}

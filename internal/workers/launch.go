@@ -62,7 +62,10 @@ func (s *Service) launch(ctx context.Context, u *unit) (_ *Instance, err error) 
 	if err != nil {
 		return nil, err
 	}
-	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: u.site, Egress: egress, KV: u.doc.kvDoors()})
+	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{
+		Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: u.site, Egress: egress,
+		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("workers: open doors for %s: %w", u.scope.script, err)
 	}
@@ -86,6 +89,9 @@ func (s *Service) launch(ctx context.Context, u *unit) (_ *Instance, err error) 
 	s.wg.Go(in.run)
 	return in, nil
 }
+
+// cacheZone names the cache of a script: what one puts in, no other finds.
+func cacheZone(sc scope) string { return sc.account + "/" + sc.script }
 
 func (s *Service) lineWriter(u *unit) func(workerd.LogLine) {
 	to := s.o.OnLog
@@ -170,6 +176,7 @@ func (s *Service) worker(u *unit) (*workerd.Worker, error) {
 		CompatibilityDate:  cmp.Or(u.doc.CompatibilityDate, oldestCompatDate),
 		CompatibilityFlags: u.doc.CompatibilityFlags,
 		Egress:             true,
+		Cache:              true,
 	}
 	main := cmp.Or(u.doc.MainModule, u.doc.BodyPart)
 	for _, m := range u.doc.Modules {
@@ -229,6 +236,8 @@ func (s *Service) bindingValue(u *unit, b *binding) (workerd.Binding, error) {
 		v.Text = string(text)
 	case typeKVNamespace:
 		return u.doc.kvBinding(b)
+	case typeRateLimit:
+		return b.RateLimit.binding(b.Name), nil
 	default:
 		err = fmt.Errorf("type %q is of a newer release", b.Type)
 	}

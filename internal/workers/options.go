@@ -13,7 +13,8 @@ import (
 )
 
 // Doors opens the sockets through which a process reaches its bindings and the
-// outside: egress.sock always, assets.sock when there is a Site. They listen in
+// outside: egress.sock and cache.sock always, assets.sock when there is a Site,
+// ratelimit.sock when there are RateLimits. They listen in
 // dir before Open returns and are closed and removed by the Closer.
 type Doors interface {
 	Open(ctx context.Context, dir string, s DoorSpec) (io.Closer, error)
@@ -27,6 +28,10 @@ type DoorSpec struct {
 	Site    *assets.Site // nil: no assets
 	Egress  EgressPolicy
 	KV      []KVDoor // one for each namespace that the version binds
+	// CacheZone names the cache that the version shares with others of the same
+	// zone and with nobody else.
+	CacheZone  string
+	RateLimits []RateLimit
 }
 
 // Runtime starts processes. See [Workerd].

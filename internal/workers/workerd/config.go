@@ -154,6 +154,9 @@ func (p *plan) doors() []outDoor {
 	if p.worker.Assets != "" {
 		out = append(out, outDoor{socket: AssetsSocket})
 	}
+	if p.worker.Cache {
+		out = append(out, outDoor{socket: CacheSocket})
+	}
 	out = appendDoors(out, p.worker.Bindings)
 	slices.SortFunc(out, func(a, b outDoor) int { return strings.Compare(a.socket, b.socket) })
 	return slices.Compact(out)
@@ -193,6 +196,9 @@ func (p *plan) encodeWorker(b *builder, s capnp.Struct) {
 		outbound = servicePrefix + EgressSocket
 	}
 	encodeDesignator(b, s, workerGlobalOutbound, outbound)
+	if w.Cache {
+		encodeDesignator(b, s, workerCacheOutbound, servicePrefix+CacheSocket)
+	}
 	bindings := w.Bindings
 	if w.Assets != "" {
 		bindings = append(slices.Clone(bindings), Binding{Name: w.Assets, Kind: FetcherBinding, Socket: AssetsSocket})

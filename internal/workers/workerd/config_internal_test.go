@@ -18,7 +18,7 @@ import (
 func everything() *Worker {
 	wasm := []byte("\x00asm\x01\x00\x00\x00")
 	return &Worker{
-		Script: "everything", Egress: true, Assets: "ASSETS",
+		Script: "everything", Egress: true, Cache: true, Assets: "ASSETS",
 		CompatibilityDate: "2026-09-01", CompatibilityFlags: []string{"nodejs_compat", "global_navigator"},
 		Modules: []Module{
 			{Name: "index.js", Kind: ESModule, Body: []byte("export default {}")},
@@ -128,6 +128,8 @@ type decoded struct {
 	Date     string
 	Script   string
 	Outbound string
+
+	CacheOutbound string
 }
 
 // decode reads a config back with the library.
@@ -172,6 +174,7 @@ func decode(tb testing.TB, msg []byte) decoded {
 		out.Flags = append(out.Flags, f)
 	}
 	out.Outbound = d.text(d.ptr(w, workerGlobalOutbound).Struct(), designatorName)
+	out.CacheOutbound = d.text(d.ptr(w, workerCacheOutbound).Struct(), designatorName)
 	return out
 }
 
@@ -238,10 +241,11 @@ func TestConfigRoundTrip(t *testing.T) {
 	w := everything()
 	got := decode(t, encode(t, w))
 	want := decoded{
-		Services: []string{"user", "ready", "internet", "door:assets.sock", "door:d1.sock", "door:egress.sock", "door:f.sock", "door:s.sock", "objects"},
+		Services: []string{"user", "ready", "internet", "door:assets.sock", "door:cache.sock", "door:d1.sock", "door:egress.sock", "door:f.sock", "door:s.sock", "objects"},
 		Modules:  w.Modules,
 		Bindings: append(slices.Clone(w.Bindings), Binding{Name: "ASSETS", Kind: FetcherBinding, Socket: "assets.sock"}),
 		Flags:    w.CompatibilityFlags, Date: w.CompatibilityDate, Outbound: "door:egress.sock",
+		CacheOutbound: "door:cache.sock",
 	}
 	if len(got.Modules) == 0 || got.Modules[0].Name != "selvage-entry.js" {
 		t.Fatalf("modules %+v", got.Modules)

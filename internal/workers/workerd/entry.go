@@ -20,6 +20,9 @@ const (
 	moduleALS      = "selvage-internal:als"
 	moduleTagged   = "selvage-internal:tagged"
 	moduleDispatch = "selvage-internal:dispatch"
+	// ModuleRateLimit makes a rate limiting binding of a "fetcher" and a "config"
+	// {binding, limit, period}.
+	ModuleRateLimit = "selvage-internal:ratelimit"
 )
 
 // secrets are what one process knows and its worker does not.
@@ -56,7 +59,7 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 	for _, m := range []struct {
 		name, file string
 		internal   bool
-	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {sec.trace, "trace", false}} {
+	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {ModuleRateLimit, "ratelimit", true}, {sec.trace, "trace", false}} {
 		source, err := script(m.file, map[string]string{"HEADER": HeaderBindingRay, "NONCE": sec.nonce, "DISPATCH": sec.dispatch})
 		if err != nil {
 			return nil, "", err

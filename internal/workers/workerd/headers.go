@@ -28,6 +28,10 @@ const (
 	EgressSocket = "egress.sock"
 	// AssetsSocket is where the assets binding goes.
 	AssetsSocket = "assets.sock"
+	// CacheSocket is where caches.default and caches.open go.
+	CacheSocket = "cache.sock"
+	// RateLimitSocket is where the rate limiting bindings go.
+	RateLimitSocket = "ratelimit.sock"
 
 	httpSocket  = "http.sock"
 	readySocket = "ready.sock"

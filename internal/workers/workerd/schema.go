@@ -69,6 +69,7 @@ const (
 	workerBindings       = 3
 	workerGlobalOutbound = 4
 	workerObjects        = 5
+	workerCacheOutbound  = 7
 	workerLocalDisk      = 8
 
 	// The tag of durableObjectStorage: byte offset and values.

@@ -22,6 +22,9 @@ type Worker struct {
 	// Egress says that outbound fetch and connect go to egress.sock; without it
 	// they fail.
 	Egress bool
+	// Cache says that caches.default and caches.open go to cache.sock; without it
+	// every use of them fails.
+	Cache bool
 	// Assets is the name of the binding that goes to assets.sock; empty for
 	// none.
 	Assets string
