@@ -30,8 +30,10 @@ const (
 var layers = map[string]layer{
 	"fsx": tool, "sqlite": tool, "store": tool, "supervise": tool, "telemetry": tool,
 	"upstream": tool, "sockio": tool, "cron": tool, "assets": tool, "config": tool, "runtimebin": tool, "sandbox": tool, "arch": tool,
+	"httpcache": tool,
 
 	"accounts": service, "d1": service, "workers": service, "kv": service,
+	"cache": service, "ratelimit": service,
 
 	"edge": door, "api": door, "bindings": door,
 

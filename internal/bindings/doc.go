@@ -6,6 +6,8 @@
 //	egress.sock   the global outbound: fetch(), WebSocket clients, connect()
 //	assets.sock   env.ASSETS.fetch(), when the version has static assets
 //	kv-N.sock     a KV namespace that the version binds, see kvHandler
+//	cache.sock    caches.default and caches.open()
+//	ratelimit.sock  limit() of the rate limiting bindings, when the version has any
 //
 // Each running version has its own door, with its own connection pool: a
 // connection that one version was allowed to open is never lent to another.
@@ -18,7 +20,7 @@
 // cfBlobHeader = "selvage-cf" sends each fetch() as an origin-form HTTP/1.1
 // request with the URL's host in Host and its scheme in selvage-proto; it
 // overwrites what the worker set under these names. The options of fetch's cf
-// object arrive in selvage-cf and are dropped: none of them is offered here.
+// object arrive in selvage-cf; those of the cache are honoured, others dropped.
 // A plain connect() arrives as CONNECT host:port without a Host field.
 //
 // connect() with secureTransport "on" and startTls() never get that far: stock
@@ -28,7 +30,19 @@
 // worker that needs TLS to a database goes through fetch(), or through a plain
 // socket to a proxy that adds TLS.
 //
+// # What the runtime sends on cache.sock
+//
+// match is a GET with Cache-Control: only-if-cached and the fields of the request
+// it was given. Only an answer with CF-Cache-Status: HIT is a match, whatever its
+// status. put is a PUT whose body is the response: status line, fields, an empty
+// line, the body without framing of its own, even where the fields say "chunked".
+// Its answer is not looked at. delete is a PURGE: 200 for true, 404 for false. A
+// cache of caches.open is named by CF-Cache-Namespace, percent-encoded.
+//
 // # Invariants
+//
+//   - A worker sees its own zone of the cache, and counts in the namespaces that
+//     its bindings name: both are known here, not taken from a request.
 //
 //   - The address that is dialled is the one that was checked: names are resolved
 //     here, once per connection, only allowed addresses are tried, and the socket

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
@@ -31,6 +32,9 @@ type egress struct {
 	release func()
 	dialer  *dialer
 
+	cache     *cache.Store // nil: none
+	cacheZone string
+
 	// network goes to the internet, local into the edge. Each has a pool that no
 	// other version shares.
 	network, local       *httputil.ReverseProxy
@@ -40,7 +44,8 @@ type egress struct {
 func newEgress(s *Server, spec workers.DoorSpec, p *policy) *egress {
 	e := &egress{
 		server: s, account: spec.Account, name: spec.Script,
-		log:    s.o.Log.With("account", spec.Account, "script", spec.Script, "version", spec.Version),
+		log:   s.o.Log.With("account", spec.Account, "script", spec.Script, "version", spec.Version),
+		cache: s.o.Cache, cacheZone: spec.CacheZone,
 		dialer: newDialer(s.o.Resolver, p, s.o.Limits.DialTimeout),
 	}
 	if s.newDial != nil {
@@ -97,6 +102,7 @@ type exchange struct {
 	target target
 	https  bool
 	depth  int // of a local request: its own
+	fill   *fill
 
 	mu        sync.Mutex
 	outcome   outcome
@@ -155,6 +161,7 @@ func (e *egress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case k == kindConnect:
 		e.connect(w, r, x)
+	case e.serveCached(w, r, x):
 	case e.isLocal(x.target):
 		k = kindLocal
 		e.serveLocal(w, r, x)
@@ -322,6 +329,9 @@ func cleanResponse(res *http.Response) error {
 				delete(h, name)
 			}
 		}
+	}
+	if f := exchangeOf(res.Request.Context()).fill; f != nil {
+		f.begin(res)
 	}
 	return nil
 }

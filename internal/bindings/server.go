@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/selvage-dev/selvage/internal/cache"
+	"github.com/selvage-dev/selvage/internal/ratelimit"
 	"github.com/selvage-dev/selvage/internal/workers"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
@@ -63,6 +65,11 @@ type Options struct {
 	// KV holds the namespaces of [workers.DoorSpec].KV; nil when no version has any.
 	KV     KV
 	Limits Limits
+	// Cache keeps what workers cache; nil leaves the Cache API and the cache
+	// options of fetch out.
+	Cache *cache.Store
+	// RateLimits counts for the rate limiting bindings; needed when a version has any.
+	RateLimits *ratelimit.Limiter
 }
 
 // Limits bounds what workers may cost here. Zero fields take the defaults.
@@ -177,7 +184,28 @@ func (s *Server) Open(ctx context.Context, dir string, spec workers.DoorSpec) (i
 			return nil, err
 		}
 	}
+	if err := s.openServices(ctx, d, e, dir, spec); err != nil {
+		hangUp(d)
+		return nil, err
+	}
 	return d, nil
+}
+
+// openServices makes the sockets of the services that a version names.
+func (s *Server) openServices(ctx context.Context, d *door, e *egress, dir string, spec workers.DoorSpec) error {
+	if s.o.Cache != nil {
+		h := &cacheHandler{store: s.o.Cache, zone: spec.CacheZone, slots: &slots{max: s.o.Limits.MaxConcurrent}, log: e.log, buffers: &s.buffers}
+		if err := d.listen(ctx, filepath.Join(dir, CacheSocket), s.httpServer(h)); err != nil {
+			return err
+		}
+	}
+	if len(spec.RateLimits) > 0 && s.o.RateLimits != nil {
+		h := newRateLimitHandler(s.o.RateLimits, spec)
+		if err := d.listen(ctx, filepath.Join(dir, RateLimitSocket), s.httpServer(h)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // policy puts the platform's rules and a version's together.

@@ -33,6 +33,7 @@ type Config struct {
 	EgressAllow    []EgressRule
 
 	API    API
+	Cache  Cache
 	Log    Log
 	Limits Limits
 }
@@ -44,6 +45,11 @@ type API struct {
 	TLSCert     string // PEM file; both or none
 	TLSKey      string
 	MetricsOpen bool // /metrics without a token
+}
+
+// Cache is what workers keep with the Cache API and the cache options of fetch.
+type Cache struct {
+	MaxSize Size // on disk
 }
 
 // Log is the process logger and the event log.
@@ -91,6 +97,7 @@ func Default(getenv func(string) string) *Config {
 		DrainTimeout: 30 * time.Second,
 		DeployDrain:  5 * time.Minute,
 		API:          API{Port: 8788},
+		Cache:        Cache{MaxSize: 1 << 30},
 		Log:          Log{Level: "info", Format: "auto", MaxSize: 512 << 20, MaxAge: 7 * 24 * time.Hour},
 		Limits: Limits{
 			HeaderSize:    64 << 10,

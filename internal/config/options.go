@@ -134,6 +134,10 @@ func apiOptions() []Option {
 			value: func(c *Config) any { return &c.API.MetricsOpen },
 		},
 		{
+			Key: "cache.max_size", Doc: "Disk that the workers' caches may take together; the largest gives way first. They are empty after a start.", Want: "a size from 16MiB, such as 1GiB",
+			value: func(c *Config) any { return &c.Cache.MaxSize }, check: func(c *Config) bool { return c.Cache.MaxSize >= minCache },
+		},
+		{
 			Key: "log.level", Doc: "The least severe platform messages to log.", Want: "debug, info, warn or error", Reload: true,
 			value: func(c *Config) any { return &c.Log.Level }, check: func(c *Config) bool { return oneOf(c.Log.Level, "debug", "info", "warn", "error") },
 		},

@@ -14,6 +14,7 @@ import (
 type Size int64
 
 const (
+	minCache       = 16 << 20
 	minIdleStop    = 100 * time.Millisecond
 	minLogAge      = time.Hour
 	maxDrain       = time.Hour

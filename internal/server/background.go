@@ -15,8 +15,9 @@ const answerTimeout = 5 * time.Second
 
 // housekeeping sweeps at the start and then hourly, and measures the request rate.
 func (s *Server) housekeeping(ctx context.Context) {
-	rate, sweep := time.NewTicker(rateEvery), time.NewTicker(sweepEvery)
+	rate, sweep, expired := time.NewTicker(rateEvery), time.NewTicker(sweepEvery), time.NewTicker(cacheSweepEvery)
 	defer rate.Stop()
+	defer expired.Stop()
 	defer sweep.Stop()
 	s.rate.tick(time.Now())
 	s.sweep(ctx)
@@ -28,6 +29,8 @@ func (s *Server) housekeeping(ctx context.Context) {
 			s.rate.tick(now)
 		case <-sweep.C:
 			s.sweep(ctx)
+		case <-expired.C:
+			s.cache.Sweep()
 		}
 	}
 }

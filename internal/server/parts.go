@@ -104,6 +104,8 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		WorkerZone: s.workerZone,
 		Allow:      egressRules(c),
 		KV:         s.kv,
+		Cache:      s.cache,
+		RateLimits: s.rateLimits,
 	})
 	if err := s.registry.Register(s.bindings); err != nil {
 		return fmt.Errorf("register the metrics of the bindings: %w", err)

@@ -21,9 +21,11 @@ import (
 	"github.com/selvage-dev/selvage/internal/accounts"
 	"github.com/selvage-dev/selvage/internal/api"
 	"github.com/selvage-dev/selvage/internal/bindings"
+	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/config"
 	"github.com/selvage-dev/selvage/internal/edge"
 	"github.com/selvage-dev/selvage/internal/kv"
+	"github.com/selvage-dev/selvage/internal/ratelimit"
 	"github.com/selvage-dev/selvage/internal/runtimebin"
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/supervise"
@@ -54,6 +56,9 @@ type Server struct {
 	edge      *edge.Server
 	http      *http.Server
 	cert      *tls.Certificate // the API's; nil without TLS
+
+	cache      *cache.Store
+	rateLimits *ratelimit.Limiter
 
 	state    atomic.Int32
 	draining chan struct{} // closed when Close begins
@@ -113,6 +118,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the KV namespaces", s.openKV},
 		{"prepare workerd", s.openRuntime},
 		{"confine the workers", s.openIsolation},
+		{"open the caches", s.openCaches},
 		{"open the workers", s.openWorkers},
 		{"open the edge", s.openEdge},
 		{"open the API", s.openAPI},

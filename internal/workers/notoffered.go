@@ -10,7 +10,7 @@ func notOffered() map[string]string {
 		viaFetch = "Call the service's HTTP API with fetch."
 		noEqual  = "There is nothing of the kind here."
 	)
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // names of types, no credentials
 		"d1":                       "A database that speaks HTTP can be reached with fetch.",
 		"durable_object_namespace": "Keep the state in a service of your own and reach it with fetch.",
 		"service":                  "Fetch the other Worker's hostname.",

@@ -1,0 +1,4 @@
+package workers
+
+// NotOffered lets tests walk the table.
+func NotOffered() map[string]string { return notOffered() }
