@@ -43,7 +43,6 @@
 //
 //   - A worker sees its own zone of the cache, and counts in the namespaces that
 //     its bindings name: both are known here, not taken from a request.
-//
 //   - The address that is dialled is the one that was checked: names are resolved
 //     here, once per connection, only allowed addresses are tried, and the socket
 //     is checked again after its address is fixed and before it connects. So an

@@ -29,11 +29,10 @@ type RateLimit struct {
 const maxRateLimit = 1<<53 - 1
 
 // parseRateLimit reads a binding of type ratelimit as an upload brings it. The
-// platform takes the namespace as a number in a string; older clients send the
-// number itself.
+// namespace is a number in a string.
 func parseRateLimit(name string, raw json.RawMessage) (*rateLimit, error) {
 	var in struct {
-		Namespace json.RawMessage `json:"namespace_id"`
+		Namespace string `json:"namespace_id"`
 		Simple    *struct {
 			Limit  *json.Number `json:"limit"`
 			Period *json.Number `json:"period"`
@@ -42,10 +41,7 @@ func parseRateLimit(name string, raw json.RawMessage) (*rateLimit, error) {
 	if err := json.Unmarshal(raw, &in); err != nil || in.Simple == nil || in.Simple.Limit == nil || in.Simple.Period == nil {
 		return nil, invalidScript(`The binding %q of type ratelimit needs "simple": {"limit": …, "period": …} with two numbers.`, name)
 	}
-	ns := string(in.Namespace)
-	if text, err := strconv.Unquote(ns); err == nil {
-		ns = text
-	}
+	ns := in.Namespace
 	if n, err := strconv.ParseUint(ns, 10, 63); err != nil || n == 0 || strconv.FormatUint(n, 10) != ns {
 		return nil, invalidScript("The binding %q of type ratelimit has the namespace_id %q. It must be a positive integer in a string, such as \"1001\".", name, clip(ns))
 	}
