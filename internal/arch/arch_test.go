@@ -32,6 +32,8 @@ var layers = map[string]layer{
 	"upstream": tool, "sockio": tool, "cron": tool, "assets": tool, "config": tool, "runtimebin": tool, "sandbox": tool, "arch": tool,
 	"httpcache": tool,
 
+	"rpcrelay": tool,
+
 	"accounts": service, "d1": service, "workers": service, "kv": service,
 	"cache": service, "ratelimit": service,
 
