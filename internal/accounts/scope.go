@@ -18,6 +18,8 @@ const (
 	ScopeWorkersWrite Scope = "workers:write"
 	ScopeKVRead       Scope = "kv:read"
 	ScopeKVWrite      Scope = "kv:write"
+	ScopeD1Read       Scope = "d1:read"
+	ScopeD1Write      Scope = "d1:write"
 	ScopeTokensRead   Scope = "tokens:read"
 	ScopeTokensWrite  Scope = "tokens:write"
 	ScopeLogsRead     Scope = "logs:read"
@@ -28,7 +30,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		ScopeAll, ScopeAccountRead, ScopeWorkersRead, ScopeWorkersWrite,
-		ScopeKVRead, ScopeKVWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
+		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
 	}
 }
 

@@ -23,6 +23,7 @@ type Options struct {
 	Accounts Accounts
 	Workers  Workers
 	KV       KV
+	D1       D1
 	Logs     Logs
 	Log      *slog.Logger
 	// Registry takes the API's own metrics, and /metrics shows all that is in it.

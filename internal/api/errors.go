@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/workers"
@@ -115,6 +116,8 @@ func public(err error) fault {
 	var own *apiError
 	var service *workers.Error
 	var namespace *kv.Error
+	var database *d1.Error
+	var query *d1.QueryError
 	var tooLarge *http.MaxBytesError
 	var input *accounts.InputError
 	switch {
@@ -130,6 +133,10 @@ func public(err error) fault {
 		return newFault(service.Code, s, service.Message)
 	case errors.As(err, &namespace):
 		return newFault(namespace.Code, namespace.Status, namespace.Message)
+	case errors.As(err, &database):
+		return newFault(database.Code, d1Status(database.Code), database.Message)
+	case errors.As(err, &query) && !query.Broken():
+		return newFault(d1.CodeQuery, http.StatusBadRequest, query.Error())
 	case errors.As(err, &tooLarge):
 		return newFault(codeBodyTooLarge, status(codeBodyTooLarge),
 			fmt.Sprintf("the body of the request is larger than the %d bytes that this endpoint takes", tooLarge.Limit))
@@ -137,7 +144,7 @@ func public(err error) fault {
 		return newFault(codeBadRequest, status(codeBadRequest), input.Error())
 	case errors.Is(err, accounts.ErrNotFound):
 		return newFault(codeTokenNotFound, status(codeTokenNotFound), "there is no API token with this id; GET …/selvage/tokens lists those there are")
-	case errors.Is(err, workers.ErrClosed), errors.Is(err, kv.ErrClosed):
+	case errors.Is(err, workers.ErrClosed), errors.Is(err, kv.ErrClosed), errors.Is(err, d1.ErrClosed):
 		return newFault(codeUnavailable, status(codeUnavailable), "the platform is stopping; try again when it is back")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return newFault(codeTimeout, status(codeTimeout), "the request was given up before it was done")

@@ -90,9 +90,9 @@ func TestGolden(t *testing.T) {
 		{"asset-session", "POST", "/A/workers/scripts/w/assets-upload-session", `{"manifest":{"/index.html":{"hash":"17453d0cfb9bacc76d9f30d3cb9ca048","size":12}}}`},
 		{"references", "GET", "/A/workers/scripts/w/references", ""},
 		{"schedules", "PUT", "/A/workers/scripts/w/schedules", `[]`},
-		{"binding-not-offered", "PUT", "/A/workers/scripts/w3?bindings_inherit=strict", strings.Replace(body, `"keep_bindings"`, `"bindings":[{"name":"DB","type":"d1","id":"x"}],"keep_bindings"`, 1)},
+		{"binding-not-offered", "PUT", "/A/workers/scripts/w3?bindings_inherit=strict", strings.Replace(body, `"keep_bindings"`, `"bindings":[{"name":"DB","type":"queue","queue_name":"x"}],"keep_bindings"`, 1)},
 		{"inherit-nothing", "PUT", "/A/workers/scripts/w3?bindings_inherit=strict", strings.Replace(body, `"keep_bindings"`, `"bindings":[{"name":"API_KEY","type":"inherit"}],"keep_bindings"`, 1)},
-		{"no-route", "GET", "/A/d1/database", ""},
+		{"no-route", "GET", "/A/r2/buckets", ""},
 	} {
 		ct := "text/plain;charset=UTF-8"
 		if strings.HasPrefix(g.body, "--b") {

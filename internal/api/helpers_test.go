@@ -17,6 +17,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/accounts"
 	"github.com/selvage-dev/selvage/internal/api"
+	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/telemetry"
@@ -78,8 +79,13 @@ func newBench(t *testing.T, workers func(*bench) api.Workers, change func(*api.O
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = namespaces.Close() })
+	databases, err := d1.New(d1.Options{Store: b.store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = databases.Close() })
 	o := api.Options{
-		Accounts: b.accounts, Workers: workers(b), KV: namespaces, Logs: b.logs, Registry: prometheus.NewRegistry(),
+		Accounts: b.accounts, Workers: workers(b), KV: namespaces, D1: databases, Logs: b.logs, Registry: prometheus.NewRegistry(),
 		Log:           slog.New(slog.NewJSONHandler(b.log, nil)),
 		EdgeURL:       func() *url.URL { return &url.URL{Scheme: "http", Host: "127.0.0.1:8787"} },
 		Version:       api.Build{Version: "0.0.0-test"},

@@ -56,7 +56,7 @@ func (s *server) routes() []route {
 		{Method: http.MethodGet, Pattern: "/metrics", Scope: accounts.ScopePlatformRead, Open: s.OpenMetrics, ByAddress: true, Handler: getMetrics},
 	}
 	for _, family := range [][]route{
-		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), cleanupRoutes(), kvRoutes(), selvageRoutes(),
+		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), selvageRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

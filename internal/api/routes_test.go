@@ -125,7 +125,7 @@ func TestUnknownRoutes(t *testing.T) {
 		status, code int
 		allow, text  string
 	}{
-		{"GET", "/A/d1/database", 404, 7000, "", "does not offer GET /client/v4/accounts/"},
+		{"GET", "/A/r2/buckets", 404, 7000, "", "does not offer GET /client/v4/accounts/"},
 		{"GET", "/nothing", 404, 7000, "", "selvage 0.0.0-test does not offer GET /client/v4/nothing"},
 		{"DELETE", "/A/workers/subdomain", 405, 7001, "GET, PUT", "DELETE is not a method of"},
 		{"POST", "/user", 405, 7001, "GET", ""},

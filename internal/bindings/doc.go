@@ -4,6 +4,7 @@
 // sockets in its private folder, which a Server makes and answers:
 //
 //	egress.sock   the global outbound: fetch(), WebSocket clients, connect()
+//	d1-N.sock     a D1 database that the version binds
 //	assets.sock   env.ASSETS.fetch(), when the version has static assets
 //	kv-N.sock     a KV namespace that the version binds, see kvHandler
 //	cache.sock    caches.default and caches.open()

@@ -17,6 +17,7 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	assets   *prometheus.CounterVec
 	kv       *kvMetrics
+	d1       *d1Metrics
 }
 
 func newMetrics() *metrics {
@@ -34,6 +35,7 @@ func newMetrics() *metrics {
 			Help: "Requests of workers to their assets binding, by class of the status code.",
 		}, []string{"class"}),
 		kv: newKVMetrics(),
+		d1: newD1Metrics(),
 	}
 }
 
@@ -43,6 +45,8 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.assets.Describe(ch)
 	m.kv.operations.Describe(ch)
 	m.kv.duration.Describe(ch)
+	m.d1.calls.Describe(ch)
+	m.d1.duration.Describe(ch)
 }
 
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
@@ -51,4 +55,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.assets.Collect(ch)
 	m.kv.operations.Collect(ch)
 	m.kv.duration.Collect(ch)
+	m.d1.calls.Collect(ch)
+	m.d1.duration.Collect(ch)
 }

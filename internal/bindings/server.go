@@ -63,7 +63,9 @@ type Options struct {
 	// OwnAddrs lists this machine's addresses; nil asks its network interfaces.
 	OwnAddrs func() ([]netip.Addr, error)
 	// KV holds the namespaces of [workers.DoorSpec].KV; nil when no version has any.
-	KV     KV
+	KV KV
+	// D1 holds the databases of [workers.DoorSpec].D1; nil when no version has any.
+	D1     D1
 	Limits Limits
 	// Cache keeps what workers cache; nil leaves the Cache API and the cache
 	// options of fetch out.
@@ -202,6 +204,12 @@ func (s *Server) openServices(ctx context.Context, d *door, e *egress, dir strin
 	if len(spec.RateLimits) > 0 && s.o.RateLimits != nil {
 		h := newRateLimitHandler(s.o.RateLimits, spec)
 		if err := d.listen(ctx, filepath.Join(dir, RateLimitSocket), s.httpServer(h)); err != nil {
+			return err
+		}
+	}
+	for _, k := range spec.D1 {
+		h := &d1Handler{d1: s.o.D1, database: k.Database, log: e.log, metrics: s.metrics.d1}
+		if err := d.listen(ctx, filepath.Join(dir, k.Socket), s.httpServer(h)); err != nil {
 			return err
 		}
 	}

@@ -174,15 +174,25 @@ func TestErrors(t *testing.T) {
 	for _, c := range []struct{ sql, want string }{
 		{"SELECT 'open", "unrecognized token: \"'open\" at offset 7: SQLITE_ERROR"},
 		{"SELEC 1", "near \"SELEC\": syntax error at offset 0: SQLITE_ERROR"},
-		{"SELECT 1; SELECT 2", "A prepared SQL statement must contain only one statement.: SQLITE_ERROR"},
+		{" -- nothing", "No SQL statements detected."},
+		{"SELECT ?; SELECT 2", "only the last statement can have parameters."},
 		{"PRAGMA journal_mode", "not authorized: SQLITE_AUTH"},
 		{"BEGIN", "To execute a transaction"},
-		{"CREATE TABLE x (a); SELECT 1", "A prepared SQL statement must contain only one statement.: SQLITE_ERROR"},
 		{"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i FROM c) SELECT count(*) FROM c", "was stopped.: SQLITE_INTERRUPT"},
 	} {
 		if _, err := do(t, db, c.sql); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.sql, err, c.want)
 		}
+	}
+}
+
+// TestSeveralStatements holds that all statements of a text run and the last one
+// answers.
+func TestSeveralStatements(t *testing.T) {
+	db := database(t, service(t, t.TempDir(), d1.Options{}), "a")
+	defer db.Release()
+	if got := must(t, db, "-- first;\nCREATE TABLE t (a); INSERT INTO t VALUES (1); SELECT a FROM t; -- last"); len(got) != 1 || got[0] != "[[1]]" {
+		t.Errorf("%s", got)
 	}
 }
 

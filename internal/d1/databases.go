@@ -83,6 +83,16 @@ func (s *Service) Get(ctx context.Context, account, ref string) (Info, error) {
 	return s.measure(info), nil
 }
 
+// Exists reports whether the account has the database.
+func (s *Service) Exists(ctx context.Context, account, id string) (bool, error) {
+	var n int
+	err := s.o.Store.DB.Read().QueryRowContext(ctx, `SELECT count(*) FROM d1_databases WHERE account_id = ? AND id = ?`, account, id).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("d1: look up a database: %w", err)
+	}
+	return n > 0, nil
+}
+
 // List returns one page of an account's databases, the newest first, and how many
 // there are. Name, unless empty, is a part of the name.
 func (s *Service) List(ctx context.Context, account, name string, offset, limit int) (page []Info, total int, err error) {

@@ -30,6 +30,9 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Err }
 
+// errEarlyParams is what D1 says of parameters of any statement but the last.
+var errEarlyParams = errors.New("When executing multiple SQL statements in a single call, only the last statement can have parameters.") //nolint:revive,staticcheck // D1's text
+
 func fail(code int, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -50,8 +53,11 @@ func (e *QueryError) Error() string {
 	if errors.As(e.Err, new(*native.TransactionError)) {
 		return notAllowed
 	}
+	if errors.Is(e.Err, native.ErrEmpty) {
+		return "No SQL statements detected."
+	}
 	s, ok := errors.AsType[*native.Error](e.Err)
-	if !ok {
+	if !ok || s.Code == native.CodeRange { // D1 counts the parameters itself
 		return e.Err.Error()
 	}
 	text := s.Message
@@ -66,3 +72,17 @@ func (e *QueryError) Error() string {
 }
 
 func (e *QueryError) Unwrap() error { return e.Err }
+
+// Broken reports whether the query failed for a reason that is not its own: the
+// disk, the memory, the platform.
+func (e *QueryError) Broken() bool {
+	s, ok := errors.AsType[*native.Error](e.Err)
+	if !ok {
+		return !errors.Is(e.Err, native.ErrEmpty) && !errors.Is(e.Err, errEarlyParams)
+	}
+	switch s.Primary() {
+	case native.CodeFull, native.CodeIO, native.CodeCorrupt, native.CodeNoMemory, native.CodeBusy:
+		return true
+	}
+	return false
+}

@@ -1,7 +1,7 @@
 package d1
 
 import (
-	"strings"
+	"errors"
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/sqlite/native"
@@ -50,29 +50,38 @@ func onlyRead(c *native.Conn, queries []Query) (read, state bool) {
 		if err != nil {
 			continue
 		}
-		read = read && s.ReadOnly && !s.Counters && !s.State && blank(rest)
+		read = read && s.ReadOnly && !s.Counters && !s.State && native.Blank(rest)
 		state = state || s.State
 	}
 	return read, state
 }
 
-// blank reports whether no statement is left.
-func blank(rest string) bool {
-	return rest == "" || strings.TrimSpace(rest) == "" || len(native.Split(rest)) == 0
-}
-
-// errSeveral is what D1 says of a prepared statement with another behind it.
-func errSeveral() error {
-	return &native.Error{Code: native.CodeError, Offset: -1, Message: "A prepared SQL statement must contain only one statement."}
+// lastStatement compiles the last statement of q and runs those before it, whose
+// rows nobody sees, as D1 does with a text of several.
+func lastStatement(c *native.Conn, q *Query) (*native.Stmt, error) {
+	for sql := q.SQL; ; {
+		s, rest, err := c.Prepare(sql)
+		if errors.Is(err, native.ErrEmpty) && !native.Blank(rest) {
+			sql = rest // a comment with a semicolon
+			continue
+		}
+		if err != nil || native.Blank(rest) {
+			return s, err
+		}
+		if s.Params > 0 {
+			return nil, errEarlyParams
+		}
+		if _, err := c.Run(s, &native.Args{}); err != nil {
+			return nil, err
+		}
+		sql = rest
+	}
 }
 
 // runQuery runs one query on c and hands on its result.
 func runQuery(c *native.Conn, i int, q *Query, size int64, sink Sink) error {
 	start := time.Now()
-	s, rest, err := c.Prepare(q.SQL)
-	if err == nil && !blank(rest) {
-		err = errSeveral()
-	}
+	s, err := lastStatement(c, q)
 	if err != nil {
 		return &QueryError{Index: i, Err: err}
 	}

@@ -71,11 +71,12 @@ type handle struct {
 	gone  bool          // deleted: closed by the last who uses it
 }
 
-// New returns the service. It opens no database.
+// New returns the service. It opens no database. A build that cannot serve them
+// (see native.Check) says so now and in the error of every Open.
 func New(o Options) (*Service, error) {
 	o.setDefaults()
 	if err := native.Check(); err != nil {
-		return nil, err
+		o.Log.Warn("databases cannot be opened", "error", err)
 	}
 	s := &Service{o: o, dir: filepath.Join(o.Store.Dir, folder), open: make(map[uuid.UUID]*handle)}
 	if err := o.Store.FS.MkdirAll(s.dir, 0o700); err != nil {

@@ -2,7 +2,6 @@ package d1
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -18,7 +17,6 @@ const maxGroup = 256
 type writer struct {
 	d        *Database
 	c        *native.Conn
-	pages    native.Args // empty: for the statement that reads the size
 	queue    chan *write
 	quit     chan struct{}
 	quitOnce sync.Once
@@ -233,19 +231,10 @@ func (w *writer) committed() {
 
 // readSize keeps how large the database is. Asking costs about a microsecond.
 func (w *writer) readSize() {
-	var product int64 = 1
-	for _, pragma := range []string{"PRAGMA page_count", "PRAGMA page_size"} {
-		s, _, err := w.c.Prepare(pragma)
-		if err == nil {
-			var r native.Result
-			if r, err = w.c.Run(s, &w.pages); err == nil && r.Count == 1 {
-				v, _ := native.Next(r.Rows)
-				product *= v.Int
-				continue
-			}
-		}
-		w.d.log.Error("the size of a database cannot be read", "database", w.d.id, "error", errors.Join(err))
+	size, err := w.c.Size()
+	if err != nil {
+		w.d.log.Error("the size of a database cannot be read", "database", w.d.id, "error", err)
 		return
 	}
-	w.d.size.Store(product)
+	w.d.size.Store(size)
 }

@@ -106,6 +106,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		KV:         s.kv,
 		Cache:      s.cache,
 		RateLimits: s.rateLimits,
+		D1:         d1Databases{s.d1},
 	})
 	if err := s.registry.Register(s.bindings); err != nil {
 		return fmt.Errorf("register the metrics of the bindings: %w", err)
@@ -127,6 +128,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		AccountBySubdomain: s.accountBySubdomain,
 		Subdomain:          s.subdomainOf,
 		Namespaces:         s.kv,
+		Databases:          s.d1,
 		IssueTicket:        s.issueTicket,
 		VerifyTicket:       s.verifyTicket,
 		OnLog:              s.workerLog,
@@ -191,6 +193,7 @@ func (s *Server) openAPI(context.Context) error {
 			Accounts:      accountsWithHosts{s.accounts, s.workers},
 			Workers:       s.workers,
 			KV:            s.kv,
+			D1:            s.d1,
 			Logs:          drainingLogs{s.logs, s.draining},
 			Log:           s.log,
 			Registry:      s.registry,

@@ -23,6 +23,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/bindings"
 	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/config"
+	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/edge"
 	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/ratelimit"
@@ -52,6 +53,7 @@ type Server struct {
 	isolation *supervise.Isolation
 	bindings  *bindings.Server
 	kv        *kv.Service
+	d1        *d1.Service
 	workers   *workers.Service
 	edge      *edge.Server
 	http      *http.Server
@@ -116,6 +118,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the event log", s.openLogs},
 		{"open the accounts", s.openAccounts},
 		{"open the KV namespaces", s.openKV},
+		{"open the D1 databases", s.openD1},
 		{"prepare workerd", s.openRuntime},
 		{"confine the workers", s.openIsolation},
 		{"open the caches", s.openCaches},

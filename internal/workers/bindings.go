@@ -2,6 +2,7 @@ package workers
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -35,6 +36,8 @@ type bindingInput struct {
 
 	NamespaceID string          `json:"namespace_id"` // kv_namespace
 	raw         json.RawMessage // the whole of it, for types with fields of their own
+	ID          string          `json:"id"`          // d1
+	DatabaseID  string          `json:"database_id"` // d1, as some tools write it
 }
 
 // resolveBindings checks the bindings of an upload and turns them into stored
@@ -125,6 +128,9 @@ func (s *Service) resolveBinding(sc scope, in *bindingInput, u *Upload, modules 
 	case typeRateLimit:
 		b.RateLimit, err = parseRateLimit(in.Name, in.raw)
 		return b, true, err
+	case typeD1:
+		b.DatabaseID = cmp.Or(in.ID, in.DatabaseID) // see checkDatabases
+		return b, true, nil
 	case typeInherit:
 		return inheritBinding(in, u, latest)
 	case "":
@@ -188,7 +194,9 @@ func (b *binding) public() json.RawMessage {
 		Part string          `json:"part,omitempty"`
 
 		NamespaceID string `json:"namespace_id,omitempty"`
-	}{Name: b.Name, Type: b.Type, JSON: b.JSON, Part: b.Part, NamespaceID: b.NamespaceID}
+		ID          string `json:"id,omitempty"`
+		DatabaseID  string `json:"database_id,omitempty"`
+	}{Name: b.Name, Type: b.Type, JSON: b.JSON, Part: b.Part, NamespaceID: b.NamespaceID, ID: b.DatabaseID, DatabaseID: b.DatabaseID}
 	if b.Type == typePlainText {
 		v.Text = &b.Text
 	}

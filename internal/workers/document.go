@@ -51,6 +51,7 @@ type binding struct {
 
 	NamespaceID string     `json:"namespace_id,omitempty"` // kv_namespace
 	RateLimit   *rateLimit `json:"ratelimit,omitempty"`    // ratelimit
+	DatabaseID  string     `json:"database_id,omitempty"`  // d1
 }
 
 // hasCode reports whether the version has a script to run.

@@ -14,6 +14,7 @@ const (
 	CodeTooLarge           = 10027  // the script is too large
 	CodeInternal           = 10013  // the platform failed
 	CodeNamespaceMissing   = 10041  // a binding names a KV namespace that is not there
+	CodeDatabaseMissing    = 10181  // a binding names a D1 database that is not there
 	CodeNamespaceInvalid   = 10042  // a binding names what is no id of a KV namespace
 	CodeInheritNoSource    = 10057  // an inherit binding without a predecessor
 	CodeSecretNotFound     = 10056  // no such secret

@@ -64,7 +64,7 @@ func (s *Service) launch(ctx context.Context, u *unit) (_ *Instance, err error) 
 	}
 	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: u.site, Egress: egress,
-		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(),
+		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(), D1: u.doc.d1Doors(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("workers: open doors for %s: %w", u.scope.script, err)
@@ -234,6 +234,8 @@ func (s *Service) bindingValue(u *unit, b *binding) (workerd.Binding, error) {
 		var text []byte
 		text, err = s.readBlob(b.Blob, b.Size)
 		v.Text = string(text)
+	case typeD1:
+		return u.doc.d1Binding(b)
 	case typeKVNamespace:
 		return u.doc.kvBinding(b)
 	case typeRateLimit:

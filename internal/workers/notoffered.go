@@ -11,7 +11,6 @@ func notOffered() map[string]string {
 		noEqual  = "There is nothing of the kind here."
 	)
 	return map[string]string{ //nolint:gosec // names of types, no credentials
-		"d1":                       "A database that speaks HTTP can be reached with fetch.",
 		"durable_object_namespace": "Keep the state in a service of your own and reach it with fetch.",
 		"service":                  "Fetch the other Worker's hostname.",
 		"vectorize":                "A vector database of your own can be reached with fetch.",

@@ -32,6 +32,7 @@ type DoorSpec struct {
 	// zone and with nobody else.
 	CacheZone  string
 	RateLimits []RateLimit
+	D1         []D1Door // one for each database that the version binds
 }
 
 // Runtime starts processes. See [Workerd].
@@ -122,6 +123,8 @@ type Options struct {
 
 	// Namespaces knows the KV namespaces; without it bindings to them are refused.
 	Namespaces Namespaces
+	// Databases knows the D1 databases; without it bindings to them are refused.
+	Databases Databases
 
 	IssueTicket  func(Ticket) string
 	VerifyTicket func(token, action string) (Ticket, error)

@@ -91,7 +91,7 @@ func TestUploadRefused(t *testing.T) {
 		text   string
 	}{
 		"does not start":     {func() *workers.Upload { return h.esm("throw new Error('boom')") }, 10021, "Uncaught Error: boom\n  at index.js:1:7"},
-		"unknown type":       {esm(`{"name":"DB","type":"d1","id":"x"}`), workers.CodeNotOffered, `"DB"`},
+		"unknown type":       {esm(`{"name":"DB","type":"queue","queue_name":"x"}`), workers.CodeNotOffered, `"DB"`},
 		"duplicate":          {esm(`{"name":"A","type":"plain_text","text":""}`, `{"name":"A","type":"json","json":1}`), 10021, "twice"},
 		"inherit":            {esm(`{"name":"K","type":"inherit"}`), 10057, `inherit binding 'K' is invalid`},
 		"part missing":       {esm(`{"name":"W","type":"wasm_module","part":"no.wasm"}`), 10021, "no.wasm"},

@@ -220,6 +220,9 @@ func (s *Service) document(ctx context.Context, sc scope, u *Upload, latest *ver
 	if err := s.checkNamespaces(ctx, sc.account, doc); err != nil {
 		return nil, err
 	}
+	if err := s.checkDatabases(ctx, sc.account, doc); err != nil {
+		return nil, err
+	}
 	if doc.Assets, err = s.resolveAssets(ctx, sc, u, old); err != nil {
 		return nil, err
 	}

@@ -107,12 +107,11 @@ static int one_of(const char *name, const char *const *list) {
 // Pragmas that only read, with any argument.
 static const char *const read_pragmas[] = {
   "table_list", "table_info", "table_xinfo", "index_list", "index_info", "index_xinfo", "foreign_key_list",
-  "foreign_key_check", "quick_check", "integrity_check", "function_list", "module_list", "pragma_list", "collation_list",
-  "compile_options", "data_version", NULL,
+  "foreign_key_check", "quick_check", "integrity_check", "data_version", NULL,
 };
 // Pragmas that may be read, not set.
 static const char *const shown_pragmas[] = {
-  "page_count", "page_size", "freelist_count", "max_page_count", "encoding", "schema_version", NULL,
+  "page_size", NULL,
 };
 // Pragmas that change the connection, which is put back afterwards.
 static const char *const state_pragmas[] = {
@@ -173,7 +172,8 @@ int nat_open(const char *path, int flags, nat_conn **out) {
   sqlite3_extended_result_codes(c->db, 1);
   sqlite3_busy_timeout(c->db, 5000);
   static const int config[][2] = {
-    { CONFIG_LOAD_EXTENSION, 0 }, { CONFIG_DEFENSIVE, 1 }, { CONFIG_DQS_DML, 0 }, { CONFIG_DQS_DDL, 0 },
+    { CONFIG_LOAD_EXTENSION, 0 }, { CONFIG_DEFENSIVE, 1 },
+    { CONFIG_DQS_DML, 1 }, { CONFIG_DQS_DDL, 1 }, // D1 takes "text" for a string, too
     { CONFIG_TRUSTED_SCHEMA, 0 }, { CONFIG_SCANSTATUS, 1 },
   };
   for (size_t i = 0; i < sizeof config / sizeof *config; i++) {
@@ -403,16 +403,28 @@ static int64_t rows_written(nat_conn *c, nat_stmt *st, int64_t changes) {
   return cleared ? total + changes : total;
 }
 
+// check_columns notices that SQLite has compiled the statement anew, as it does at
+// the first step after a change of the schema.
+static void check_columns(nat_stmt *st, nat_result *r) {
+  int compiled = sqlite3_stmt_status(st->s, STATUS_REPREPARE, 0);
+  if (compiled == st->compiled) return;
+  st->compiled = compiled;
+  st->columns = sqlite3_column_count(st->s);
+  r->recompiled = 1;
+}
+
 void nat_run(nat_conn *c, nat_stmt *st, const unsigned char *args, int nargs, nat_result *r) {
   c->len = 0;
   memset(r, 0, sizeof *r);
   int rc = bind(st->s, args, nargs), full = OK;
   if (rc == OK) {
     while ((rc = sqlite3_step(st->s)) == ROW) {
+      if (!r->rows) check_columns(st, r);
       for (int i = 0; i < st->columns && !full; i++) full = append(c, sqlite3_column_value(st->s, i));
       if (full) break;
       r->rows++;
     }
+    if (!r->rows) check_columns(st, r);
     r->rows_read = rows_read(st->s);
     r->changes = sqlite3_changes64(c->db);
     r->last_id = sqlite3_last_insert_rowid(c->db);

@@ -34,6 +34,7 @@ enum {
 // nat_stmt is a prepared statement with what is known of its program.
 typedef struct nat_stmt {
   sqlite3_stmt *s;
+  int compiled; // how often SQLite had compiled it when columns was read
   int columns, params, readonly, explain, noted;
   int reprepared;       // how often SQLite had compiled it when writes was made
   int nops;             // instructions in its program
@@ -43,7 +44,8 @@ typedef struct nat_stmt {
 // nat_result is what one run did.
 typedef struct nat_result {
   int rc;
-  int full; // the rows did not fit into the connection's limit
+  int recompiled; // the schema has changed: the columns may be others
+  int full;       // the rows did not fit into the connection's limit
   int64_t rows, changes, last_id, rows_read, rows_written;
 } nat_result;
 

@@ -101,6 +101,7 @@ type Conn struct {
 	limits Limits
 	stmts  stmtCache
 	result C.nat_result
+	size   [2]*Stmt // see Size
 }
 
 // Open flags of SQLite (https://sqlite.org/c3ref/c_open_autoproxy.html).
@@ -179,6 +180,11 @@ func (k *Conn) setLimits() {
 // Close ends the connection.
 func (k *Conn) Close() error {
 	k.stmts.clear()
+	for _, s := range k.size {
+		if s != nil {
+			C.nat_finalize(&s.c)
+		}
+	}
 	if rc := C.nat_close(k.c); rc != 0 {
 		return &Error{Code: int(rc), Message: "close", Offset: -1}
 	}
@@ -202,6 +208,29 @@ func (k *Conn) Exec(sql string) error {
 // InTransaction reports whether a transaction is open.
 func (k *Conn) InTransaction() bool { return C.sqlite3_get_autocommit(k.c.db) == 0 }
 
+// Size returns the bytes of the database as the connection sees it.
+func (k *Conn) Size() (int64, error) {
+	var product int64 = 1
+	for i, pragma := range []string{"PRAGMA page_count", "PRAGMA page_size"} {
+		if k.size[i] == nil { // not in the cache, where users would find what they may not ask
+			k.c.trusted = 1
+			s, _, err := k.compile(pragma)
+			k.c.trusted = 0
+			if err != nil {
+				return 0, err
+			}
+			k.size[i] = s
+		}
+		r, err := k.Run(k.size[i], &Args{})
+		if err != nil {
+			return 0, err
+		}
+		v, _ := Next(r.Rows)
+		product *= v.Int
+	}
+	return product, nil
+}
+
 // TotalChanges counts the rows that were changed since the connection was opened.
 func (k *Conn) TotalChanges() int { return int(C.sqlite3_total_changes(k.c.db)) }
 
@@ -221,7 +250,7 @@ type Result struct {
 // fails has changed nothing. Errors are of type *[Error].
 func (k *Conn) Run(s *Stmt, args *Args) (Result, error) {
 	if args.count != s.Params {
-		return Result{}, &Error{Code: CodeRange, Offset: -1, Message: fmt.Sprintf("Wrong number of parameter bindings for SQL query: it has %d, %d were bound.", s.Params, args.count)}
+		return Result{}, &Error{Code: CodeRange, Offset: -1, Message: fmt.Sprintf("Wrong number of parameter bindings for SQL query: it has %d, %d were bound", s.Params, args.count)}
 	}
 	var p *C.uchar
 	if len(args.buf) > 0 {
@@ -230,6 +259,9 @@ func (k *Conn) Run(s *Stmt, args *Args) (Result, error) {
 	k.c.deadline = C.nat_clock() + C.int64_t(k.limits.Duration)
 	C.nat_run(k.c, &s.c, p, C.int(args.count), &k.result)
 	r := &k.result
+	if r.recompiled != 0 {
+		s.readColumns()
+	}
 	if r.rc != 0 {
 		return Result{}, k.runError(int(r.rc))
 	}

@@ -122,6 +122,33 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// TestSchemaChanges runs a kept statement after the table it reads has changed.
+func TestSchemaChanges(t *testing.T) {
+	c := open(t, native.Options{})
+	run(t, c, "CREATE TABLE t (a, b)")
+	run(t, c, "INSERT INTO t VALUES (1, 2)")
+	for _, step := range []struct{ change, columns, rows string }{
+		{"SELECT 1", "a b", "[[1,2]]"},
+		{"ALTER TABLE t ADD COLUMN c DEFAULT 3", "a b c", "[[1,2,3]]"},
+		{"ALTER TABLE t DROP COLUMN a", "b c", "[[2,3]]"},
+		{"DELETE FROM t", "b c", "[]"},
+		{"ALTER TABLE t DROP COLUMN b", "c", "[]"},
+	} {
+		run(t, c, step.change)
+		s, _, err := c.Prepare("SELECT * FROM t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.Run(s, &native.Args{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(native.AppendArrays(nil, r.Rows, len(s.Columns))); got != step.rows || strings.Join(s.Columns, " ") != step.columns {
+			t.Errorf("after %s: %s %s", step.change, s.Columns, got)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	c := open(t, native.Options{})
 	other := filepath.Join(t.TempDir(), "other.sqlite")
@@ -172,7 +199,7 @@ func TestLimits(t *testing.T) {
 		{sql: "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i FROM c) SELECT count(*) FROM c", want: "The query ran longer than 50ms and was stopped.: SQLITE_INTERRUPT"},
 		{sql: "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c LIMIT 100) SELECT hex(zeroblob(50000)) FROM c", want: "The result has more than 1048576 bytes. Ask for fewer rows.: SQLITE_TOOBIG"},
 		{sql: "SELECT * FROM nowhere", want: "no such table: nowhere: SQLITE_ERROR"},
-		{sql: "SELECT ?", want: "Wrong number of parameter bindings for SQL query: it has 1, 0 were bound.: SQLITE_RANGE"},
+		{sql: "SELECT ?", want: "Wrong number of parameter bindings for SQL query: it has 1, 0 were bound: SQLITE_RANGE"},
 	} {
 		s, _, err := c.Prepare(test.sql)
 		if err == nil {

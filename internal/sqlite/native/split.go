@@ -34,6 +34,18 @@ func Complete(sql string) bool {
 	return state == atStart
 }
 
+// Blank reports whether sql holds no statement: spaces, comments and semicolons.
+func Blank(sql string) bool {
+	for sql != "" {
+		token, n := nextToken(sql)
+		if token != tokenSpace && token != tokenSemi {
+			return false
+		}
+		sql = sql[n:]
+	}
+	return true
+}
+
 // Split cuts text into its statements, with the comments before them.
 func Split(sql string) []string {
 	var out []string

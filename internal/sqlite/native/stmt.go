@@ -20,7 +20,7 @@ type Stmt struct {
 	c C.nat_stmt
 
 	SQL      string   // as prepared
-	Columns  []string // of the result, as they were when it was prepared
+	Columns  []string // of the result; after a change of the schema, as the last run found them
 	Params   int
 	ReadOnly bool // changes nothing in the database
 	Explain  bool
@@ -47,6 +47,14 @@ func (k *Conn) Prepare(sql string) (s *Stmt, rest string, err error) {
 	if s := k.stmts.get(sql); s != nil {
 		return s, "", nil
 	}
+	if s, rest, err = k.compile(sql); err == nil {
+		k.stmts.put(sql[:len(sql)-len(rest)], s)
+	}
+	return s, rest, err
+}
+
+// compile is Prepare without the cache.
+func (k *Conn) compile(sql string) (*Stmt, string, error) {
 	if len(sql) > k.limits.SQLBytes {
 		// SQLite would say so of the whole text; what counts is one statement.
 		if n := statementEnd(sql); n > k.limits.SQLBytes {
@@ -75,21 +83,21 @@ func (k *Conn) Prepare(sql string) (s *Stmt, rest string, err error) {
 		}
 		return nil, "", err
 	}
-	rest = sql[min(int(tail), len(sql)):]
+	rest := sql[min(int(tail), len(sql)):]
 	if st.c.s == nil {
 		return nil, rest, ErrEmpty
 	}
 	st.SQL, st.Params, st.ReadOnly, st.Explain = sql[:len(sql)-len(rest)], int(st.c.params), st.c.readonly != 0, st.c.explain != 0
 	st.Counters, st.State = st.c.noted&C.NAT_COUNTERS != 0, st.c.noted&C.NAT_STATE != 0
-	for i := range st.c.columns {
-		st.Columns = append(st.Columns, C.GoString(C.sqlite3_column_name(st.c.s, i)))
-	}
-	if rest == "" {
-		k.stmts.put(sql, st)
-	} else {
-		k.stmts.put(st.SQL, st)
-	}
+	st.readColumns()
 	return st, rest, nil
+}
+
+func (s *Stmt) readColumns() {
+	s.Columns = make([]string, s.c.columns)
+	for i := range s.Columns {
+		s.Columns[i] = C.GoString(C.sqlite3_column_name(s.c.s, C.int(i)))
+	}
 }
 
 // Forget ends all prepared statements.
