@@ -34,11 +34,12 @@ func suites() []suite {
 		{"idle", idleMemory},
 		{"scale", scale},
 		{"kv", kvStore},
+		{"cache", cacheHits},
 	}
 }
 
 func main() {
-	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, idle, scale, kv")
+	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, idle, scale, kv, cache")
 	rounds := flag.Int("rounds", 5, "rounds of every comparison")
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
 	reports := flag.String("reports", "bench/reports", "folder for the report")

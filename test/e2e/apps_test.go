@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,9 +16,7 @@ func app(t *testing.T, name, source, config string, more map[string]string) stri
 		"wrangler.jsonc": `{"name": "` + name + `", "main": "index.ts", "compatibility_date": "2026-09-01"` + config + `}`,
 		"index.ts":       source,
 	}
-	for k, v := range more {
-		files[k] = v
-	}
+	maps.Copy(files, more)
 	dir := project(t, files)
 	if err := os.Symlink(filepath.Join(repo(t), "tools", "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
