@@ -63,7 +63,7 @@ func (c *Client) CreateKVNamespace(ctx context.Context, title string) (KVNamespa
 // KVNamespaces lists all namespaces by title.
 func (c *Client) KVNamespaces(ctx context.Context) ([]KVNamespace, error) {
 	const per = 1000
-	var all []KVNamespace
+	all := []KVNamespace{}
 	for page := 1; ; page++ {
 		q := url.Values{"page": {strconv.Itoa(page)}, "per_page": {strconv.Itoa(per)}, "order": {"title"}}
 		some, err := result[[]KVNamespace](ctx, c, http.MethodGet, c.kvPath(), q, nil)

@@ -226,6 +226,7 @@ func TestWrongCalls(t *testing.T) {
 func TestHelpEverywhere(t *testing.T) {
 	for _, args := range []string{
 		"", "up", "env", "status", "logs", "token", "token create", "token list", "token roll", "token revoke", "whoami", "version", "config", "doctor",
+		"kv", "kv namespace", "kv namespace create", "kv namespace delete", "kv key", "kv key put", "kv key get", "kv key list", "kv bulk", "kv bulk put", "kv bulk get", "kv bulk delete",
 	} {
 		r := run(t, append(strings.Fields(args), "--help")...)
 		if r.code != 0 || !strings.Contains(r.stdout, "Examples:") || !strings.Contains(r.stdout, "selvage") {

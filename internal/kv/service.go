@@ -35,6 +35,8 @@ type Service struct {
 	cursors cursors
 	serial  atomic.Uint64
 
+	inlineSize int64 // InlineSize, but in a benchmark
+
 	mu     sync.Mutex
 	closed bool
 	slots  map[string]*slot // by namespace
@@ -63,6 +65,8 @@ func New(o Options) (*Service, error) {
 		cache:   newCache(o.CacheBytes),
 		cursors: cursors{key: o.Store.Keys.MAC("kv cursors", nil)},
 		slots:   make(map[string]*slot),
+
+		inlineSize: InlineSize,
 	}
 	if err := o.Store.FS.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err

@@ -123,7 +123,7 @@ func (s *Service) newSpace(id, account string) *space {
 	dir := filepath.Join(s.dir, id)
 	return &space{
 		id: id, account: account, serial: s.serial.Add(1), dir: dir, values: filepath.Join(dir, valuesFolder),
-		fs: s.o.Store.FS, log: s.log, cache: s.cache,
+		fs: s.o.Store.FS, log: s.log, cache: s.cache, inlineSize: s.inlineSize,
 	}
 }
 

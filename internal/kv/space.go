@@ -56,6 +56,8 @@ type space struct {
 	log     *slog.Logger
 	db      *sqlite.DB
 	cache   *cache
+	// Values up to inlineSize bytes are in their rows.
+	inlineSize int64
 	// files says that there may be rows with a file. While it is false a put need
 	// not ask which file it replaces.
 	files atomic.Bool
