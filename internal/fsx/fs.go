@@ -48,6 +48,15 @@ func CreateTemp(dir, pattern string) (*os.File, error) { return FS{}.CreateTemp(
 // Commit makes f the file at path. See [FS.Commit].
 func Commit(f *os.File, path string) error { return FS{}.Commit(f, path) }
 
+// Rename gives a file or folder another name. See [FS.Rename].
+func Rename(from, to string) error { return FS{}.Rename(from, to) }
+
+// Remove removes a file. See [FS.Remove].
+func Remove(path string) error { return FS{}.Remove(path) }
+
+// SyncDir makes the entries of a folder durable. See [FS.SyncDir].
+func SyncDir(path string) error { return FS{}.SyncDir(path) }
+
 // MkdirAll makes path and its missing parents. See [FS.MkdirAll].
 func MkdirAll(path string, perm os.FileMode) error { return FS{}.MkdirAll(path, perm) }
 

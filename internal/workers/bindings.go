@@ -19,6 +19,7 @@ const (
 	typeWasmModule      = "wasm_module"
 	typeTextBlob        = "text_blob"
 	typeDataBlob        = "data_blob"
+	typeDurableObject   = "durable_object_namespace"
 	typeInherit         = "inherit"
 )
 
@@ -38,6 +39,8 @@ type bindingInput struct {
 	raw         json.RawMessage // the whole of it, for types with fields of their own
 	ID          string          `json:"id"`          // d1
 	DatabaseID  string          `json:"database_id"` // d1, as some tools write it
+	ClassName   string          `json:"class_name"`  // durable_object_namespace
+	ScriptName  string          `json:"script_name"` // durable_object_namespace of another script
 }
 
 // resolveBindings checks the bindings of an upload and turns them into stored
@@ -131,6 +134,12 @@ func (s *Service) resolveBinding(sc scope, in *bindingInput, u *Upload, modules 
 	case typeD1:
 		b.DatabaseID = cmp.Or(in.ID, in.DatabaseID) // see checkDatabases
 		return b, true, nil
+	case typeDurableObject:
+		b.ClassName, b.ScriptName = in.ClassName, in.ScriptName // see planUpload
+		if in.ClassName == "" {
+			return b, false, invalidScript("The binding %q of type durable_object_namespace has no class_name.", in.Name)
+		}
+		return b, true, nil
 	case typeInherit:
 		return inheritBinding(in, u, latest)
 	case "":
@@ -196,7 +205,12 @@ func (b *binding) public() json.RawMessage {
 		NamespaceID string `json:"namespace_id,omitempty"`
 		ID          string `json:"id,omitempty"`
 		DatabaseID  string `json:"database_id,omitempty"`
-	}{Name: b.Name, Type: b.Type, JSON: b.JSON, Part: b.Part, NamespaceID: b.NamespaceID, ID: b.DatabaseID, DatabaseID: b.DatabaseID}
+		ClassName   string `json:"class_name,omitempty"`
+		ScriptName  string `json:"script_name,omitempty"`
+	}{
+		Name: b.Name, Type: b.Type, JSON: b.JSON, Part: b.Part, NamespaceID: b.NamespaceID, ID: b.DatabaseID, DatabaseID: b.DatabaseID,
+		ClassName: b.ClassName, ScriptName: b.ScriptName,
+	}
 	if b.Type == typePlainText {
 		v.Text = &b.Text
 	}

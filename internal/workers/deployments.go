@@ -105,6 +105,10 @@ func (s *Service) deploy(ctx context.Context, row *scriptRow, plan []DeploymentV
 	if err != nil {
 		return nil, err
 	}
+	objects, err := s.planDeploy(ctx, row, plan)
+	if err != nil {
+		return nil, err
+	}
 	for _, v := range plan {
 		u, err := s.unitOf(ctx, v.VersionID)
 		if err != nil {
@@ -120,11 +124,12 @@ func (s *Service) deploy(ctx context.Context, row *scriptRow, plan []DeploymentV
 		}
 	}
 	d := newDeployment(row.id, plan, annotations, origin)
-	if err := s.commit(ctx, &change{script: row, deployment: d}); err != nil {
+	if err := s.commit(ctx, &change{script: row, deployment: d, objects: objects}); err != nil {
 		return nil, err
 	}
 	s.hosts.forget(row.scope.script)
 	s.switched(before, d)
+	s.handOver(ctx, objects, before, d)
 	return d, nil
 }
 

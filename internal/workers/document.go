@@ -27,6 +27,10 @@ type document struct {
 	Handlers           []string          `json:"handlers,omitempty"`
 	Etag               string            `json:"etag,omitempty"`
 	StartupUS          int64             `json:"startup_us,omitempty"`
+	Exports            []string          `json:"exports,omitempty"` // of the main module, by name
+	// ObjectExports declare Durable Object classes; nil for a version that has
+	// them by migrations.
+	ObjectExports map[string]ObjectExport `json:"object_exports,omitempty"`
 }
 
 // documentAssets are the static assets of a version. The manifest may have
@@ -52,6 +56,8 @@ type binding struct {
 	NamespaceID string     `json:"namespace_id,omitempty"` // kv_namespace
 	RateLimit   *rateLimit `json:"ratelimit,omitempty"`    // ratelimit
 	DatabaseID  string     `json:"database_id,omitempty"`  // d1
+	ClassName   string     `json:"class_name,omitempty"`   // durable_object_namespace
+	ScriptName  string     `json:"script_name,omitempty"`  // durable_object_namespace of another script
 }
 
 // hasCode reports whether the version has a script to run.

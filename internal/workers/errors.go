@@ -31,6 +31,18 @@ const (
 	CodeReferenced         = 10229  // others refer to the script
 	CodeInvalidCron        = 10100  // a cron expression is refused
 	CodeNotOffered         = 100327 // this release does not offer that
+
+	CodeObjectBinding          = 10061  // a binding names a Durable Object class that has no objects
+	CodeClassNotExported       = 10064  // the version lacks a class that has objects
+	CodeObjectNamespaceMissing = 10066  // no such Durable Object namespace
+	CodeClassMissing           = 10070  // a migration names a class that the version does not export
+	CodeObjectMigration        = 10073  // a migration is refused
+	CodeClassExists            = 10074  // a migration makes a class that has objects already
+	CodeMigrationTag           = 10079  // the migrations do not follow those that were applied
+	CodeMigrationOnUpload      = 10211  // a migration needs a deployment
+	CodeExportsReconciliation  = 100402 // the declared exports do not fit; Details say which
+	CodeInconsistentExports    = 100405 // versions that are deployed together declare other exports
+	CodeBindingNeedsExport     = 100406 // a binding to a class that a deployment will provision
 )
 
 // ErrNoRoute says that no version answers on a hostname. It is not an *Error:
@@ -46,6 +58,7 @@ type Error struct {
 	Code    int    // v4 code, see the constants
 	Status  int    // HTTP status that goes with it
 	Message string // what went wrong and what to do; nothing secret
+	Details any    // public too: what the API adds as meta.details; nil for nothing
 	Err     error  // private cause, may be nil
 }
 

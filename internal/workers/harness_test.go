@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,9 @@ import (
 	"github.com/selvage-dev/selvage/internal/workers"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
+
+// exportedClass finds what a fake process exports.
+var exportedClass = regexp.MustCompile(`export class (\w+)`)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -101,6 +105,9 @@ func (r *fakeRuntime) Start(ctx context.Context, dir string, w *workerd.Worker, 
 	defer r.mu.Unlock()
 	r.last = w
 	p := &fakeProcess{r: r, pid: len(r.procs) + 1, script: w.Script, version: w.Version, pool: upstream.New(filepath.Join(dir, "worker.sock")), done: make(chan struct{}), started: time.Now()}
+	for _, m := range exportedClass.FindAllStringSubmatch(string(w.Modules[0].Body), -1) {
+		p.exports = append(p.exports, m[1])
+	}
 	r.procs = append(r.procs, p)
 	return p, nil
 }
@@ -138,6 +145,7 @@ type fakeProcess struct {
 	pid     int
 	script  string
 	version string
+	exports []string
 	pool    *upstream.Pool
 	done    chan struct{}
 	once    sync.Once
@@ -159,6 +167,7 @@ func (p *fakeProcess) Dispatch(ctx context.Context, ray string, e *workerd.Event
 func (p *fakeProcess) Watch(_ context.Context, open bool) error { p.r.watch(p, open); return nil }
 func (p *fakeProcess) Handlers() []string                       { return []string{"fetch"} }
 func (p *fakeProcess) StartupTime() time.Duration               { return 7 * time.Millisecond }
+func (p *fakeProcess) Exports() []string                        { return p.exports }
 func (p *fakeProcess) Usage() (int64, time.Duration, error) {
 	return 9 << 20, time.Since(p.started), nil
 }

@@ -31,11 +31,18 @@ type Instance struct {
 	dir     string
 	doors   io.Closer
 	started time.Time
+	claim   *objectClaim // nil: it has no objects open
 
 	stop      chan struct{} // closed once the process begins to stop
 	drained   chan struct{} // closed once it also has no request in flight
 	drainOnce sync.Once
 	gone      chan struct{} // closed when nothing of the process is left
+
+	looking   atomic.Bool   // whether it may be stopped as idle is being found out
+	tunnels   atomic.Int64  // requests in flight that have become WebSockets
+	quiet     chan struct{} // closed once it stops and has no others in flight
+	quietOnce sync.Once
+	hangup    chan struct{} // closed when the WebSockets are to be closed
 
 	// What observe last saw; under Service.mu.
 	seen     int64
@@ -47,9 +54,7 @@ func (in *Instance) Upstream() *upstream.Pool { return in.pool }
 
 // Release ends the request that Acquire began.
 func (in *Instance) Release() {
-	if in.state.Add(-1) == closingMark {
-		in.signalDrained()
-	}
+	in.settle(in.state.Add(-1))
 }
 
 // acquire counts a request in, unless the process is stopping.
@@ -62,8 +67,6 @@ func (in *Instance) acquire() bool {
 	return false
 }
 
-func (in *Instance) signalDrained() { in.drainOnce.Do(func() { close(in.drained) }) }
-
 // close begins to stop the process: no request is let in any more. It reports
 // whether this call was the first.
 func (in *Instance) close() bool {
@@ -73,9 +76,7 @@ func (in *Instance) close() bool {
 			return false
 		}
 		if in.state.CompareAndSwap(n, n+closingMark) {
-			if n == 0 {
-				in.signalDrained()
-			}
+			in.settle(n + closingMark)
 			close(in.stop)
 			return true
 		}
@@ -87,7 +88,7 @@ func (in *Instance) closeIdle() bool {
 	if !in.state.CompareAndSwap(0, closingMark) {
 		return false
 	}
-	in.signalDrained()
+	in.settle(closingMark)
 	close(in.stop)
 	return true
 }
@@ -118,16 +119,7 @@ func (in *Instance) run() {
 	case <-in.proc.Done():
 		crashed = in.close()
 	case <-in.stop:
-		bound := time.NewTimer(s.o.DrainTimeout)
-		select {
-		case <-in.drained:
-		case <-in.proc.Done():
-		case <-s.kill:
-		case <-bound.C:
-			n, _ := in.inFlight()
-			s.log.Warn("requests cut off at the drain bound", "script", in.u.scope.script, "version", in.u.version, "in_flight", n)
-		}
-		bound.Stop()
+		in.drain()
 	}
 	if crashed {
 		s.count.crashes.Add(1)
@@ -141,6 +133,7 @@ func (in *Instance) run() {
 		s.log.Warn("worker process did not end kindly", "script", in.u.scope.script, "version", in.u.version, "error", err)
 	}
 	s.clean(in.dir, in.doors)
+	in.endClaim()
 	s.mu.Lock()
 	delete(s.running, in)
 	s.mu.Unlock()

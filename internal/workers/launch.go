@@ -33,7 +33,7 @@ func isRunName(name string) bool {
 
 // launch starts a process for the unit and its goroutine. The caller's start
 // counts in s.wg, so that adding to it here is safe.
-func (s *Service) launch(ctx context.Context, u *unit) (_ *Instance, err error) {
+func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *Instance, err error) {
 	if err := s.takeSlot(ctx); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (s *Service) launch(ctx context.Context, u *unit) (_ *Instance, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("workers: open doors for %s: %w", u.scope.script, err)
 	}
-	w, err := s.worker(u)
+	w, err := s.worker(ctx, u, claim)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,7 @@ func (s *Service) launch(ctx context.Context, u *unit) (_ *Instance, err error) 
 	in := &Instance{
 		u: u, proc: proc, pool: proc.Upstream(), dir: dir, doors: doors, started: time.Now(), lastUsed: time.Now(),
 		stop: make(chan struct{}), drained: make(chan struct{}), gone: make(chan struct{}),
+		claim: claim, quiet: make(chan struct{}), hangup: make(chan struct{}),
 	}
 	s.mu.Lock()
 	s.running[in] = struct{}{}
@@ -169,7 +170,7 @@ func (s *Service) egressOf(ctx context.Context, sc scope) (EgressPolicy, error) 
 
 // worker reads all that the process of the unit is started with. It is not
 // kept: modules are large and secrets are open in it.
-func (s *Service) worker(u *unit) (*workerd.Worker, error) {
+func (s *Service) worker(ctx context.Context, u *unit, claim *objectClaim) (*workerd.Worker, error) {
 	w := &workerd.Worker{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version,
 		ServiceWorker:      u.doc.BodyPart != "",
@@ -193,13 +194,17 @@ func (s *Service) worker(u *unit) (*workerd.Worker, error) {
 			w.Modules[0], w.Modules[last] = w.Modules[last], w.Modules[0]
 		}
 	}
+	own, err := s.addObjects(ctx, w, u, claim)
+	if err != nil {
+		return nil, err
+	}
 	for i := range u.doc.Bindings {
 		b := &u.doc.Bindings[i]
 		if b.Type == typeAssets {
 			w.Assets = b.Name
 			continue
 		}
-		value, err := s.bindingValue(u, b)
+		value, err := s.bindingValue(u, b, own)
 		if err != nil {
 			return nil, fmt.Errorf("workers: binding %s of %s: %w", b.Name, u.scope.script, err)
 		}
@@ -209,7 +214,7 @@ func (s *Service) worker(u *unit) (*workerd.Worker, error) {
 }
 
 // bindingValue makes what the process gets of a stored binding.
-func (s *Service) bindingValue(u *unit, b *binding) (workerd.Binding, error) {
+func (s *Service) bindingValue(u *unit, b *binding, own []namespaceRow) (workerd.Binding, error) {
 	v := workerd.Binding{Name: b.Name}
 	var err error
 	switch b.Type {
@@ -229,6 +234,8 @@ func (s *Service) bindingValue(u *unit, b *binding) (workerd.Binding, error) {
 	case typeDataBlob:
 		v.Kind = workerd.DataBinding
 		v.Data, err = s.readBlob(b.Blob, b.Size)
+	case typeDurableObject:
+		return u.objectsBinding(b, own)
 	case typeTextBlob:
 		v.Kind = workerd.TextBinding
 		var text []byte

@@ -3,6 +3,7 @@ package workers
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/selvage-dev/selvage/internal/assets"
@@ -44,15 +45,15 @@ func metadataKeys() map[string]metadataKey {
 		"observability":       {read: object(func(u *Upload) *json.RawMessage { return &u.Observability })},
 		"tail_consumers":      {read: list(func(u *Upload) *json.RawMessage { return &u.TailConsumers }), later: tailWorkers},
 		"logpush":             {read: into(func(u *Upload) any { return &u.Logpush }), later: logpush},
+		"migrations":          {read: into(func(u *Upload) any { return &u.Migrations })},
+		"exports":             {read: readExports},
 		"tags":                {read: into(func(u *Upload) any { return &u.Tags })},
 
 		"usage_model":          {ignored: true}, // there is one
 		"package_dependencies": {ignored: true}, // names from package.json, for statistics
-		"code_update_strategy": {ignored: true}, // how objects move to new code; there are none yet
+		"code_update_strategy": {ignored: true}, // how objects move to new code; see handOver
 		"cache_options":        {ignored: true}, // there is no cache in front of a worker
 
-		"migrations":               {later: "Durable Objects"},
-		"exports":                  {later: "Durable Objects and Workflows declared as exports"},
 		"containers":               {later: "Containers"},
 		"capnp_schema":             {later: "Cap'n Proto schemas"},
 		"streaming_tail_consumers": {later: "streaming tail consumers"},
@@ -85,6 +86,9 @@ func DecodeMetadata(data []byte) (*Upload, error) {
 		case key.read == nil:
 		default:
 			if err := key.read(u, raw); err != nil {
+				if public, ok := errors.AsType[*Error](err); ok {
+					return nil, public
+				}
 				return nil, &Error{Code: CodeInvalidRequest, Status: 400, Message: "The metadata key \"" + name + "\" has a wrong value: " + err.Error() + ".", Err: err}
 			}
 		}

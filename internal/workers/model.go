@@ -57,6 +57,11 @@ type Upload struct {
 	TailConsumers json.RawMessage `json:"tail_consumers"`
 	Tags          *[]string       `json:"tags"`
 
+	// Migrations and ObjectExports are the two ways to say which exported
+	// classes have Durable Objects.
+	Migrations    *Migrations             `json:"migrations,omitempty"`
+	ObjectExports map[string]ObjectExport `json:"exports,omitempty"`
+
 	Origin Origin `json:"-"`
 }
 
@@ -85,6 +90,8 @@ type Script struct {
 	Deployment *Deployment // the live one; nil when there is none
 	Live       *Version    // the version that the live deployment serves; nil when there is none
 	Latest     *Version    // the version uploaded last
+	// MigrationTag is that of the last Durable Object migration, "" before the first.
+	MigrationTag string
 }
 
 // Settings are what belongs to a script rather than to a version.

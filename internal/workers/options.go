@@ -48,8 +48,8 @@ type Runtime interface {
 type Process interface {
 	Lifecycle
 	Eventer
+	Started
 	Upstream() *upstream.Pool
-	Handlers() []string
 	StartupTime() time.Duration
 	Usage() (rssBytes int64, cpu time.Duration, err error)
 }
@@ -71,6 +71,13 @@ type Eventer interface {
 	Dispatch(ctx context.Context, ray string, e *workerd.Event) (workerd.Outcome, error)
 	// Watch says whether a tail is open; see [workerd.Process.Watch].
 	Watch(ctx context.Context, open bool) error
+}
+
+// Started is what a process says of its main module.
+type Started interface {
+	Handlers() []string
+	// Exports returns the names of the exports other than the default one.
+	Exports() []string
 }
 
 // Workerd makes a Runtime of a launcher.
@@ -115,6 +122,9 @@ type Options struct {
 	// RunDir is the folder in which each process has its own; keep its path
 	// short, unix sockets live below it.
 	RunDir string
+	// ObjectsDir is the folder of the data of Durable Objects; "objects" beside
+	// the store's files.
+	ObjectsDir string
 	// Domain is the platform's domain: workers are at <worker>.<subdomain>.workers.<Domain>.
 	Domain string
 	// AccountBySubdomain and Subdomain map between an account and its subdomain.
@@ -143,10 +153,13 @@ type Options struct {
 	IdleTimeout  time.Duration // a process without requests stops; 10 minutes
 	DrainTimeout time.Duration // bound for requests in flight on a replaced process; 5 minutes
 	StopTimeout  time.Duration // bound for a process to end by itself once asked; 5 seconds
-	StartTimeout time.Duration // what the Runtime gives a process to answer; 30 seconds
-	MaxProcesses int           // 200; the least recently used idle one makes room
-	MaxStarts    int           // processes starting at the same time; the number of CPUs, at least 2
-	MaxHosts     int           // hostnames in the cache; 8192
+	// HandoverTimeout bounds requests in flight on a process that has Durable
+	// Objects open: what comes next waits for it; 10 seconds.
+	HandoverTimeout time.Duration
+	StartTimeout    time.Duration // what the Runtime gives a process to answer; 30 seconds
+	MaxProcesses    int           // 200; the least recently used idle one makes room
+	MaxStarts       int           // processes starting at the same time; the number of CPUs, at least 2
+	MaxHosts        int           // hostnames in the cache; 8192
 
 	// ScheduledTimeout bounds one run of a scheduled handler; 15 minutes.
 	ScheduledTimeout time.Duration

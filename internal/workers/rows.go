@@ -10,14 +10,15 @@ import (
 )
 
 type scriptRow struct {
-	id         string
-	scope      scope
-	createdAt  time.Time
-	modifiedAt time.Time
-	workersDev bool
-	previews   bool
-	settings   Settings
-	isNew      bool // not in the database yet
+	id           string
+	scope        scope
+	createdAt    time.Time
+	modifiedAt   time.Time
+	workersDev   bool
+	previews     bool
+	migrationTag string
+	settings     Settings
+	isNew        bool // not in the database yet
 }
 
 type versionRow struct {
@@ -48,7 +49,7 @@ func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-const scriptColumns = `s.id, s.account_id, s.name, s.created_at, s.modified_at, s.subdomain_enabled, s.previews_enabled, s.settings`
+const scriptColumns = `s.id, s.account_id, s.name, s.created_at, s.modified_at, s.subdomain_enabled, s.previews_enabled, s.settings, s.migration_tag`
 
 // scanner is a *sql.Row or *sql.Rows.
 type scanner interface{ Scan(dest ...any) error }
@@ -57,7 +58,7 @@ func scanScript(from scanner, more ...any) (*scriptRow, error) {
 	var r scriptRow
 	var created, modified int64
 	var settings string
-	dest := append([]any{&r.id, &r.scope.account, &r.scope.script, &created, &modified, &r.workersDev, &r.previews, &settings}, more...)
+	dest := append([]any{&r.id, &r.scope.account, &r.scope.script, &created, &modified, &r.workersDev, &r.previews, &settings, &r.migrationTag}, more...)
 	if err := from.Scan(dest...); err != nil {
 		return nil, err
 	}
@@ -161,6 +162,7 @@ type change struct {
 	version    *versionRow
 	alias      string
 	deployment *deploymentRow
+	objects    *objectPlan
 }
 
 // commit writes the change and returns once it is durable. It sets the number of the version.
@@ -172,6 +174,11 @@ func (s *Service) commit(ctx context.Context, c *change) error {
 		}
 		if c.version != nil {
 			if err := insertVersion(ctx, tx, c); err != nil {
+				return err
+			}
+		}
+		if c.objects != nil {
+			if err := c.objects.write(ctx, tx, at); err != nil {
 				return err
 			}
 		}
@@ -223,6 +230,9 @@ func insertVersion(ctx context.Context, tx *sql.Tx, c *change) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO version_blobs (version_id, blob_id) VALUES (?, ?)`, v.id, blob); err != nil {
 			return err
 		}
+	}
+	if err := writeObjectBindings(ctx, tx, v); err != nil {
+		return err
 	}
 	if c.alias == "" {
 		return nil

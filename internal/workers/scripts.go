@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -18,7 +19,7 @@ const (
 )
 
 func (r *scriptRow) public() Script {
-	return Script{Account: r.scope.account, Name: r.scope.script, Tag: r.id, CreatedAt: r.createdAt, ModifiedAt: r.modifiedAt, Settings: r.settings}
+	return Script{MigrationTag: r.migrationTag, Account: r.scope.account, Name: r.scope.script, Tag: r.id, CreatedAt: r.createdAt, ModifiedAt: r.modifiedAt, Settings: r.settings}
 }
 
 // Script returns a script with its live deployment and version, and its latest
@@ -138,6 +139,8 @@ func (s *Service) DeleteScript(ctx context.Context, account, name string, force 
 	for _, u := range s.unitsOf(sc) {
 		u.discard()
 	}
+	s.alarms.set(sc, time.Time{}, nil)
+	s.removeLater() //nolint:contextcheck // it outlives the call
 	return nil
 }
 

@@ -47,6 +47,9 @@ type Service struct {
 
 	load     singleflight.Group // units by version
 	sessions sessionCache
+	leases   leases
+	alarms   alarmClock
+	removing sync.Mutex // one removal of objects' data at a time
 	// assetSweep lets Sweep decide that an asset is unused with no upload
 	// coming to rely on it in between. A session that begins holds it for reading.
 	assetSweep sync.RWMutex
@@ -88,6 +91,8 @@ func New(o Options) (*Service, error) {
 	s.idle.Store(int64(o.IdleTimeout))
 	s.wg.Go(s.janitor)
 	s.wg.Go(s.runSchedules)
+	s.wg.Go(s.findAlarms)
+	s.removeLater()
 	return s, nil
 }
 
@@ -99,6 +104,7 @@ func (s *Service) Close(ctx context.Context) error {
 		return nil
 	}
 	close(s.closing)
+	s.alarms.close()
 	s.mu.Lock() // running and the wait group change together under it
 	for in := range s.running {
 		in.close()
@@ -123,6 +129,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.IdleTimeout, 10*time.Minute)
 	setDefault(&o.DrainTimeout, 5*time.Minute)
 	setDefault(&o.StopTimeout, 5*time.Second)
+	setDefault(&o.HandoverTimeout, 10*time.Second)
 	setDefault(&o.StartTimeout, 30*time.Second)
 	setDefault(&o.ScheduledTimeout, 15*time.Minute)
 	setDefault(&o.MaxProcesses, 200)
@@ -169,6 +176,12 @@ func (o *Options) check() error {
 		return fmt.Errorf("workers: run folder %s: %w", o.RunDir, err)
 	}
 	o.RunDir = dir
+	if o.ObjectsDir == "" {
+		o.ObjectsDir = filepath.Join(o.Store.Dir, "objects")
+	}
+	if o.ObjectsDir, err = filepath.Abs(o.ObjectsDir); err != nil {
+		return fmt.Errorf("workers: folder of Durable Objects: %w", err)
+	}
 	if n := len(filepath.Join(dir, runName(), "control-sockets.sock")); n > maxSocketPath {
 		return fmt.Errorf("workers: run folder %s: its path is %d bytes too long for unix sockets; choose a shorter one", dir, n-maxSocketPath)
 	}

@@ -23,6 +23,9 @@ func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	if err != nil {
 		return out, fmt.Errorf("workers: sweep: %w", err)
 	}
+	if err := s.removeObjects(ctx); err != nil {
+		return out, fmt.Errorf("workers: sweep: %w", err)
+	}
 	out.Blobs, err = s.o.Store.Blobs.Sweep(ctx, func(id string) bool { return keep[id] }, s.o.BlobGrace)
 	if err != nil {
 		return out, fmt.Errorf("workers: sweep: %w", err)
@@ -226,7 +229,14 @@ func (s *Service) stopIdle(at time.Time) {
 	idle := time.Duration(s.idle.Load())
 	for in := range s.running {
 		in.observe(at)
-		if at.Sub(in.lastUsed) >= idle && in.closeIdle() {
+		if at.Sub(in.lastUsed) < idle {
+			continue
+		}
+		if in.claim != nil {
+			s.stopIdleHost(in, at)
+			continue
+		}
+		if in.closeIdle() {
 			s.log.Debug("idle worker process stopped", "script", in.u.scope.script, "version", in.u.version)
 		}
 	}
@@ -235,4 +245,20 @@ func (s *Service) stopIdle(at time.Time) {
 			delete(s.units, version)
 		}
 	}
+}
+
+// stopIdleHost stops a process that has objects open unless one of their alarms
+// is near. To find out means to read files, which is not done under s.mu.
+func (s *Service) stopIdleHost(in *Instance, at time.Time) {
+	if in.looking.Swap(true) {
+		return
+	}
+	s.wg.Go(func() {
+		defer in.looking.Store(false)
+		ctx, cancel := s.untilClosing()
+		defer cancel()
+		if in.claim.mayIdle(ctx, at) && in.closeIdle() {
+			s.log.Debug("idle worker process stopped", "script", in.u.scope.script, "version", in.u.version)
+		}
+	})
 }

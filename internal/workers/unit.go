@@ -34,7 +34,9 @@ type unit struct {
 	doc       *document
 	site      *assets.Site
 
-	current atomic.Pointer[Instance] // the process that accepts requests
+	current atomic.Pointer[Instance]   // the process that accepts requests
+	next    atomic.Pointer[unit]       // see follow
+	planned atomic.Pointer[objectPlan] // until the version is saved
 
 	mu        sync.Mutex
 	starting  *startCall
@@ -121,8 +123,11 @@ func (s *Service) unitOf(ctx context.Context, version string) (*unit, error) {
 // acquire returns a process that counts the caller's request, starting one if
 // there is none. Concurrent callers wait for the same start.
 // With live, the script's own hostname led here.
-func (u *unit) acquire(ctx context.Context, live bool) (*Instance, error) {
+func (u *unit) acquire(ctx context.Context, live bool) (*Instance, error) { //nolint:revive // the two ways to a version
 	for {
+		if live {
+			u = u.led()
+		}
 		if in := u.current.Load(); in != nil && in.acquire() {
 			return in, nil
 		}
@@ -192,7 +197,7 @@ func (u *unit) start(ctx context.Context, live bool) (*startCall, error) {
 func (u *unit) runStart(ctx context.Context, call *startCall, wait time.Duration) {
 	s := u.s
 	defer s.wg.Done()
-	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout+s.handoverBound())
 	defer cancel()
 	finished := make(chan struct{})
 	defer close(finished)
@@ -211,7 +216,7 @@ func (u *unit) runStart(ctx context.Context, call *startCall, wait time.Duration
 		}
 		t.Stop()
 	}
-	in, err := s.launch(ctx, u)
+	in, err := s.startProcess(ctx, u)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.starting = nil
@@ -229,6 +234,22 @@ func (u *unit) runStart(ctx context.Context, call *startCall, wait time.Duration
 		call.err = u.startError(err)
 	}
 	close(call.done)
+}
+
+// startProcess claims the objects that the process is to have open, which may
+// take as long as the host before it takes to end, and starts the process.
+func (s *Service) startProcess(ctx context.Context, u *unit) (*Instance, error) {
+	claim, err := s.claimObjects(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout)
+	defer cancel()
+	in, err := s.launch(ctx, u, claim)
+	if err != nil {
+		claim.release()
+	}
+	return in, err
 }
 
 // startError is what those who wait for a start get.

@@ -208,7 +208,7 @@ func TestSecretsAreSealed(t *testing.T) {
 func FuzzDecodeMetadata(f *testing.F) {
 	f.Add([]byte(`{"main_module":"index.js","bindings":[{"name":"A","type":"plain_text","text":"1"}],"keep_bindings":["secret_text"],"assets":{"jwt":"x","config":{"run_worker_first":["/a"]}}}`))
 	f.Add([]byte(`{"migrations":[],"containers":{},"observability":{"enabled":true},"tail_consumers":[{"service":"a"}],"logpush":null}`))
-	f.Add([]byte(`{"migrations":{"new_tag":"v1"}}`))
+	f.Add([]byte(`{"containers":[{"name":"x"}]}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		u, err := workers.DecodeMetadata(data)
@@ -242,7 +242,6 @@ func TestDecodeMetadata(t *testing.T) {
 		t.Errorf("upload = %+v", u)
 	}
 	for raw, want := range map[string]string{
-		`{"migrations":{"new_tag":"v1"}}`:      "Durable Objects",
 		`{"containers":[{"name":"a"}]}`:        "Containers",
 		`{"what_is_this":1}`:                   "what_is_this",
 		`{"bindings":{}}`:                      "bindings",

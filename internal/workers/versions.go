@@ -105,7 +105,7 @@ func (s *Service) upload(ctx context.Context, row *scriptRow, u uploadRequest) (
 		live, err := s.redeploy(ctx, row, u.Upload, latest)
 		return latest, live, err
 	}
-	return s.save(ctx, row, &newVersion{doc: doc, key: key, alias: u.Annotations[AnnotationAlias], deploy: u.deploy, annotations: u.Annotations, origin: u.Origin})
+	return s.save(ctx, row, &newVersion{doc: doc, key: key, upload: u.Upload, alias: u.Annotations[AnnotationAlias], deploy: u.deploy, annotations: u.Annotations, origin: u.Origin})
 }
 
 // redeploy answers an upload that was made already, deploying it if it is not:
@@ -124,7 +124,8 @@ func (s *Service) redeploy(ctx context.Context, row *scriptRow, u *Upload, lates
 // newVersion is a version to save.
 type newVersion struct {
 	doc         *document
-	key         string // upload_key; "" for versions that are no upload
+	upload      *Upload // nil for versions that are no upload
+	key         string  // upload_key; "" for versions that are no upload
 	alias       string
 	deploy      bool
 	annotations map[string]string // of the deployment
@@ -135,10 +136,15 @@ type newVersion struct {
 // is deployed too. The caller holds the script's lock.
 func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*versionRow, *deploymentRow, error) {
 	v := &versionRow{id: uuid.NewString(), scriptID: row.id, createdAt: now(), uploadKey: n.key, doc: *n.doc}
+	objects, err := s.planUpload(ctx, row, &v.doc, n.upload, n.deploy)
+	if err != nil {
+		return nil, nil, err
+	}
 	u, err := s.newUnit(row.scope, v.id, v.createdAt, &v.doc)
 	if err != nil {
 		return nil, nil, internal("read the assets of the version", err)
 	}
+	u.planned.Store(objects) // what its first process is to know of objects is not saved yet
 	in, err := s.hold(ctx, u)
 	if err != nil {
 		u.discard()
@@ -148,6 +154,13 @@ func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*ver
 		defer in.Release()
 		v.doc.Handlers = in.proc.Handlers()
 		v.doc.StartupUS = in.proc.StartupTime().Microseconds()
+		v.doc.Exports = in.proc.Exports()
+	}
+	if n.deploy {
+		if err := objects.checkExported(v.doc.Exports); err != nil {
+			u.discard()
+			return nil, nil, err
+		}
 	}
 	c := &change{script: row, version: v, alias: n.alias}
 	var before *deploymentRow
@@ -159,6 +172,7 @@ func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*ver
 			}
 		}
 		c.settings = true
+		c.objects = objects
 		c.deployment = newDeployment(row.id, whole(v.id), n.annotations, n.origin)
 	}
 	s.register(u) // before anyone can look it up: there must not be two of it
@@ -167,8 +181,10 @@ func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*ver
 		return nil, nil, err
 	}
 	row.isNew = false
+	u.planned.Store(nil)
 	s.hosts.forget(row.scope.script)
 	s.switched(before, c.deployment)
+	s.handOver(ctx, c.objects, before, c.deployment)
 	return v, c.deployment, nil
 }
 
@@ -208,7 +224,7 @@ func (s *Service) document(ctx context.Context, sc scope, u *Upload, latest *ver
 	doc := &document{
 		MainModule: u.MainModule, BodyPart: u.BodyPart,
 		CompatibilityDate: u.CompatibilityDate, CompatibilityFlags: u.CompatibilityFlags,
-		Limits: u.Limits, Placement: u.Placement,
+		Limits: u.Limits, Placement: u.Placement, ObjectExports: u.ObjectExports,
 		Annotations: maps.Clone(u.Annotations), Origin: u.Origin,
 	}
 	if doc.Bindings, doc.Modules, err = s.resolveBindings(sc, u, modules, old); err != nil {

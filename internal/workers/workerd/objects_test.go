@@ -55,7 +55,16 @@ func stop(t *testing.T, p *workerd.Process) {
 }
 
 func TestObjects(t *testing.T) {
+	t.Run("bare", func(t *testing.T) { testObjects(t, &workerd.Launcher{Binary: binary(t)}) })
+	t.Run("confined", func(t *testing.T) { testObjects(t, &workerd.Launcher{Binary: binary(t), Isolation: confined(t)}) })
+}
+
+func testObjects(t *testing.T, l *workerd.Launcher) {
 	storage, sink := t.TempDir(), newSink()
+	start := func(t *testing.T, w *workerd.Worker, sink *logSink) *workerd.Process {
+		t.Helper()
+		return startIn(t, l, shortDir(t), w, sink)
+	}
 	p := start(t, objectWorker(storage, true), sink)
 	want(t, p, "/inc", "1")
 	want(t, p, "/inc", "2")
@@ -106,7 +115,7 @@ func TestObjectLock(t *testing.T) {
 	}
 	w := objectWorker(t.TempDir(), true)
 	w.Locks = []*os.File{f}
-	p := start(t, w, nil)
+	p := startIn(t, &workerd.Launcher{Binary: binary(t), Isolation: confined(t)}, shortDir(t), w, nil)
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
