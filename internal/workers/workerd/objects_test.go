@@ -60,6 +60,7 @@ func TestObjects(t *testing.T) {
 }
 
 func testObjects(t *testing.T, l *workerd.Launcher) {
+	t.Helper()
 	storage, sink := t.TempDir(), newSink()
 	start := func(t *testing.T, w *workerd.Worker, sink *logSink) *workerd.Process {
 		t.Helper()
