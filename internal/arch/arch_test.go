@@ -32,7 +32,7 @@ var layers = map[string]layer{
 	"upstream": tool, "sockio": tool, "cron": tool, "assets": tool, "config": tool, "runtimebin": tool, "sandbox": tool, "arch": tool,
 	"httpcache": tool,
 
-	"rpcrelay": tool,
+	"rpcrelay": tool, "bundle": tool, "project": tool,
 
 	"accounts": service, "d1": service, "workers": service, "kv": service,
 	"cache": service, "ratelimit": service,
@@ -183,7 +183,7 @@ func verdict(from, imp string) string {
 	case here == "server":
 		return ""
 	case here == "cli":
-		if !slices.Contains([]string{"server", "config", "runtimebin", "telemetry", "fsx", "store", "accounts"}, to) {
+		if !slices.Contains([]string{"server", "config", "runtimebin", "telemetry", "fsx", "store", "accounts", "bundle", "project"}, to) {
 			return "the cli reaches " + to + " through client only"
 		}
 		return ""

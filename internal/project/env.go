@@ -1,0 +1,106 @@
+package project
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// choose merges one environment of a raw configuration into one set of values:
+// inherited keys fall back to the top level, others do not and are warned about.
+func choose(raw map[string]any, env string, p *problems) map[string]any {
+	table := keys()
+	checkForms(raw, table, "", p)
+	out := maps.Clone(raw)
+	delete(out, "env")
+	if env == "" {
+		return out
+	}
+	all, _ := raw["env"].(map[string]any)
+	value, found := all[env]
+	mine, isObject := value.(map[string]any)
+	switch {
+	case !found && len(all) > 0:
+		names := slices.Sorted(maps.Keys(all))
+		p.errorf("there is no environment %q; those of the configuration are: %s", env, strings.Join(names, ", "))
+		return out
+	case !found:
+		p.warnf("there is no environment %q in the configuration; its top level is used, under the name with \"-%s\"", env, env)
+		rename(out, nil, env)
+		return out
+	case !isObject:
+		p.errorf("\"env.%s\" is %s; want an object", env, show(value))
+		return out
+	}
+	checkForms(mine, table, "env."+env+".", p)
+	for name, k := range table {
+		v, set := mine[name]
+		switch {
+		case k.scope == topOnly:
+			if set {
+				p.warnf("\"env.%s.%s\" has no effect: %q belongs at the top level", env, name, name)
+			}
+		case set && v != nil:
+			out[name] = v
+		case k.scope == own:
+			if raw[name] != nil {
+				p.warnf("%q is at the top level, but not in \"env.%s\". Environments do not inherit it: add it there if the worker needs it.", name, env)
+			}
+			delete(out, name)
+		}
+	}
+	// An environment's one route stands for its routes, whatever the top level has.
+	if mine["route"] != nil && mine["routes"] == nil {
+		delete(out, "routes")
+	}
+	checkMissing(raw, mine, env, p)
+	rename(out, mine["name"], env)
+	slices.Sort(p.warnings)
+	return out
+}
+
+// rename gives an environment that has no name of its own one after the top level's.
+func rename(out map[string]any, own any, env string) {
+	if name, ok := own.(string); ok && name != "" {
+		return
+	}
+	if top, ok := out["name"].(string); ok && top != "" {
+		out["name"] = top + "-" + env
+	}
+}
+
+// checkMissing warns about entries of vars and define that an environment leaves out.
+func checkMissing(raw, mine map[string]any, env string, p *problems) {
+	for _, name := range []string{"vars", "define"} {
+		top, _ := raw[name].(map[string]any)
+		set, ok := mine[name].(map[string]any)
+		if !ok {
+			continue
+		}
+		for _, entry := range slices.Sorted(maps.Keys(top)) {
+			if _, has := set[entry]; !has {
+				p.warnf("\"%s.%s\" is at the top level, but not in \"env.%s.%s\". Environments do not inherit it: add it there if the worker needs it.", name, entry, env, name)
+			}
+		}
+	}
+}
+
+// checkForms holds that known keys have their type and warns about others.
+func checkForms(values map[string]any, table map[string]key, at string, p *problems) {
+	var unknown []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		k, known := table[name]
+		switch {
+		case !known:
+			unknown = append(unknown, `"`+at+name+`"`)
+		case values[name] == nil:
+			delete(values, name)
+		case !k.form.fits(values[name]):
+			p.errorf("\"%s%s\" is %s; want %s", at, name, show(values[name]), k.form)
+			delete(values, name)
+		}
+	}
+	if len(unknown) > 0 {
+		p.warnf("unknown keys, which have no effect: %s", strings.Join(unknown, ", "))
+	}
+}
