@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,6 +24,9 @@ type Assets struct {
 	fsys     fs.FS
 	manifest map[string]manifestEntry
 	files    map[string]string // hash → file
+	// Progress, when set, is told how many of the files that the platform asked for it has. Calls come
+	// one at a time.
+	Progress func(done, total int)
 	// Headers and Redirects are the texts of the files _headers and _redirects, which are no assets.
 	Headers, Redirects string
 }
@@ -113,11 +117,14 @@ func (c *Client) UploadAssets(ctx context.Context, script string, a *Assets) (to
 		return s.JWT, nil
 	}
 	tokens := make([]string, len(s.Buckets))
+	report := a.reporter(s.Buckets)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(assetUploads)
 	for i, bucket := range s.Buckets {
 		group.Go(func() (err error) {
-			tokens[i], err = c.uploadBucket(ctx, s.JWT, a, bucket)
+			if tokens[i], err = c.uploadBucket(ctx, s.JWT, a, bucket); err == nil {
+				report(len(bucket))
+			}
 			return err
 		})
 	}
@@ -130,6 +137,25 @@ func (c *Client) UploadAssets(ctx context.Context, script string, a *Assets) (to
 		}
 	}
 	return "", fmt.Errorf("upload assets of %s: the platform did not say that it has all of them", script)
+}
+
+// reporter returns a function that counts files that are uploaded.
+func (a *Assets) reporter(buckets [][]string) func(more int) {
+	if a.Progress == nil {
+		return func(int) {}
+	}
+	var mu sync.Mutex
+	done, total := 0, 0
+	for _, b := range buckets {
+		total += len(b)
+	}
+	a.Progress(0, total)
+	return func(more int) {
+		mu.Lock()
+		defer mu.Unlock()
+		done += more
+		a.Progress(done, total)
+	}
 }
 
 // uploadBucket returns the completion token if this bucket was the last one.
@@ -164,8 +190,17 @@ func (c *Client) uploadBucket(ctx context.Context, jwt string, a *Assets, bucket
 
 // contentType is the type to serve a file with; application/null says that there is none.
 func contentType(name string) string {
+	if t := webType(strings.TrimPrefix(path.Ext(name), ".")); t != "" {
+		return t
+	}
 	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
 		return t
 	}
 	return "application/null"
+}
+
+// Has says whether a path, which begins with a slash, is among them.
+func (a *Assets) Has(path string) bool {
+	_, ok := a.manifest[path]
+	return ok
 }

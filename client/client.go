@@ -76,6 +76,16 @@ func New(baseURL, token, account string, o Options) (*Client, error) {
 // Close closes connections that are idle.
 func (c *Client) Close() { c.options.HTTP.CloseIdleConnections() }
 
+// Account returns the account whose API the client calls; "" for none.
+func (c *Client) Account() string { return c.account }
+
+// ForAccount returns a client of another account that shares the connections of c.
+func (c *Client) ForAccount(id string) *Client {
+	other := *c
+	other.account = id
+	return &other
+}
+
 // Error is an error that the API answered with.
 type Error struct {
 	// Code is the v4 code, for example 10007 for a worker that does not exist; 0 when the answer was

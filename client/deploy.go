@@ -1,6 +1,7 @@
 package client
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,7 +43,27 @@ type Upload struct {
 	Tags               []string          `json:"tags,omitempty"`
 	Assets             *UploadedAssets   `json:"assets,omitempty"`
 
+	// Migrations say how the classes of Durable Objects changed; Exports declare them.
+	Migrations *Migrations    `json:"migrations,omitempty"`
+	Exports    map[string]any `json:"exports,omitempty"`
+	// Settings of the script and of what runs it, in the configuration's form.
+	Limits                 any   `json:"limits,omitempty"`
+	Placement              any   `json:"placement,omitempty"`
+	Observability          any   `json:"observability,omitempty"`
+	Logpush                *bool `json:"logpush,omitempty"`
+	TailConsumers          []any `json:"tail_consumers,omitempty"`
+	StreamingTailConsumers []any `json:"streaming_tail_consumers,omitempty"`
+	Containers             []any `json:"containers,omitempty"`
+	CacheOptions           any   `json:"cache_options,omitempty"`
+
 	Modules []Module `json:"-"`
+}
+
+// Migrations are the steps from one tag to another; an empty OldTag means that there were none before.
+type Migrations struct {
+	OldTag string           `json:"old_tag,omitempty"`
+	NewTag string           `json:"new_tag"`
+	Steps  []map[string]any `json:"steps"`
 }
 
 // UploadedAssets names assets that [Client.UploadAssets] brought, and says how to serve them.
@@ -81,6 +102,34 @@ type Deployed struct {
 
 	VersionID     string `json:"deployment_id"`
 	StartupTimeMS int64  `json:"startup_time_ms"`
+}
+
+// Size returns the sizes of the modules: as they are and, about, as gzip makes them. It takes as long
+// as compressing them does.
+func (u *Upload) Size() (raw, gzipped int64, err error) {
+	var n counter
+	z := gzip.NewWriter(&n)
+	for _, m := range u.Modules {
+		if m.ContentType == TypeSourceMap {
+			continue
+		}
+		raw += int64(len(m.Body))
+		if _, err := z.Write(m.Body); err != nil {
+			return 0, 0, err
+		}
+	}
+	if err := z.Close(); err != nil {
+		return 0, 0, err
+	}
+	return raw, int64(n), nil
+}
+
+// counter counts what is written to it, in bytes.
+type counter int64
+
+func (n *counter) Write(p []byte) (int, error) {
+	*n += counter(len(p))
+	return len(p), nil
 }
 
 // Deploy uploads a version and makes it the one that serves, in one step. A version that does not

@@ -156,11 +156,16 @@ type DeployOptions struct {
 
 // DeployVersion makes a version the one that serves.
 func (c *Client) DeployVersion(ctx context.Context, script, version string, o DeployOptions) (Deployment, error) {
+	return c.DeployShares(ctx, script, []DeploymentVersion{{VersionID: version, Percentage: 100}}, o)
+}
+
+// DeployShares makes versions serve, each with its share. The shares sum to 100.
+func (c *Client) DeployShares(ctx context.Context, script string, shares []DeploymentVersion, o DeployOptions) (Deployment, error) {
 	in := struct {
 		Strategy    string              `json:"strategy"`
 		Versions    []DeploymentVersion `json:"versions"`
 		Annotations map[string]string   `json:"annotations,omitempty"`
-	}{Strategy: "percentage", Versions: []DeploymentVersion{{VersionID: version, Percentage: 100}}}
+	}{Strategy: "percentage", Versions: shares}
 	if o.Message != "" {
 		in.Annotations = map[string]string{AnnotationMessage: o.Message}
 	}
