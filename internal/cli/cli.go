@@ -112,6 +112,7 @@ own machine, with stock workerd, driven by the unmodified wrangler.`,
 	flags.StringVar(&a.data, "data", "", "data directory (SELVAGE_DATA)")
 	root.AddCommand(
 		a.up(), a.env(), a.status(), a.logs(), a.token(), a.egress(), a.trigger(), a.kv(), a.whoami(),
+		a.deploy(), a.rollback(),
 		a.config(), a.doctor(), a.version(),
 	)
 	root.CompletionOptions.HiddenDefaultCmd = false

@@ -46,8 +46,36 @@ func (a *app) running() (server.RunInfo, *config.Effective, error) {
 	return info, c, nil
 }
 
-// connect returns a client with the operator's token. The caller closes it.
+// Variables that name a platform, as "selvage env" prints them for wrangler.
+const (
+	envBaseURL = "CLOUDFLARE_API_BASE_URL"
+	envToken   = "CLOUDFLARE_API_TOKEN" //nolint:gosec // a name
+	envAccount = "CLOUDFLARE_ACCOUNT_ID"
+)
+
+// connect returns a client of the platform that the variables name, or else of
+// the one on this machine, with the operator's token. A data directory that is
+// named wins over variables. The caller closes it.
 func (a *app) connect() (*client.Client, error) {
+	base, token := a.getenv(envBaseURL), a.getenv(envToken)
+	if a.data != "" || a.getenv("SELVAGE_DATA") != "" || base == "" || token == "" {
+		return a.connectLocal()
+	}
+	o := client.Options{UserAgent: "selvage/" + a.Version, Attempts: 2}
+	info, _, err := a.running()
+	local := err == nil && apiBase(info.Info) == strings.TrimSuffix(base, "/")
+	if local && info.CertSHA256 != "" {
+		o.HTTP = pinned(info.CertSHA256)
+	}
+	account := a.getenv(envAccount)
+	if account == "" && local {
+		account = info.AccountID
+	}
+	return client.New(base, token, account, o)
+}
+
+// connectLocal returns a client of the platform on the data directory.
+func (a *app) connectLocal() (*client.Client, error) {
 	info, c, err := a.running()
 	if err != nil {
 		return nil, err

@@ -170,7 +170,8 @@ func (a *app) rollOperator(ctx context.Context) error {
 }
 
 func (a *app) rollRunning(ctx context.Context) (secret string, err error) {
-	err = a.call(ctx, func(ctx context.Context, c *client.Client) error {
+	// The file with the operator's token is in the data directory, so its platform is meant.
+	err = a.callLocal(ctx, func(ctx context.Context, c *client.Client) error {
 		t, err := findToken(ctx, c, operator)
 		if err != nil {
 			return err
@@ -264,6 +265,20 @@ func (a *app) call(ctx context.Context, fn func(context.Context, *client.Client)
 	if err != nil {
 		return err
 	}
+	return bounded(ctx, c, fn)
+}
+
+// callLocal is call for the platform on the data directory.
+func (a *app) callLocal(ctx context.Context, fn func(context.Context, *client.Client) error) error {
+	c, err := a.connectLocal()
+	if err != nil {
+		return err
+	}
+	return bounded(ctx, c, fn)
+}
+
+// bounded closes c after fn.
+func bounded(ctx context.Context, c *client.Client, fn func(context.Context, *client.Client) error) error {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
