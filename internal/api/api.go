@@ -25,6 +25,7 @@ type Options struct {
 	KV       KV
 	D1       D1
 	Logs     Logs
+	Tails    Tails
 	Log      *slog.Logger
 	// Registry takes the API's own metrics, and /metrics shows all that is in it.
 	Registry *prometheus.Registry

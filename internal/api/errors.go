@@ -33,6 +33,7 @@ const (
 	codeSubdomainName  = 10033  // the name cannot be a subdomain
 	codeInvalidAsset   = 10226  // an asset is refused
 	codeTokenNotFound  = 10404  // no such token
+	codeTooManyTails   = 10409  // a script has as many tails as it may have
 	codeUnavailable    = 10503  // the platform is starting, stopping or out of some resource
 	codeTimeout        = 10504  // the caller went away or the time was up
 	codeDiskFull       = 10507  // what was sent cannot be kept
@@ -61,7 +62,7 @@ func status(code int) int {
 		return http.StatusRequestEntityTooLarge
 	case codeStalled:
 		return http.StatusRequestTimeout
-	case codeSubdomainTaken:
+	case codeSubdomainTaken, codeTooManyTails:
 		return http.StatusConflict
 	case codeUnavailable:
 		return http.StatusServiceUnavailable

@@ -20,6 +20,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/store"
+	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 )
 
@@ -84,7 +85,10 @@ func newBench(t *testing.T, workers func(*bench) api.Workers, change func(*api.O
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = databases.Close() })
+	tails := tail.New(tail.Options{})
+	t.Cleanup(tails.Close)
 	o := api.Options{
+		Tails:    tails,
 		Accounts: b.accounts, Workers: workers(b), KV: namespaces, D1: databases, Logs: b.logs, Registry: prometheus.NewRegistry(),
 		Log:           slog.New(slog.NewJSONHandler(b.log, nil)),
 		EdgeURL:       func() *url.URL { return &url.URL{Scheme: "http", Host: "127.0.0.1:8787"} },

@@ -88,18 +88,11 @@ func timeParam(q url.Values, name string) (time.Time, error) {
 
 func (c *call) followLogs(f telemetry.Filter) stream {
 	return func(w http.ResponseWriter) error {
-		w.Header().Set("Content-Type", "application/x-ndjson")
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusOK)
-		out := &lineWriter{w: w, rc: http.NewResponseController(w)}
-		if !out.line(nil) {
+		out, end := startLines(w)
+		defer end()
+		if out == nil {
 			return nil
 		}
-		stop := make(chan struct{})
-		var beats sync.WaitGroup
-		beats.Go(func() { out.beat(stop) })
-		defer beats.Wait()
-		defer close(stop)
 		return c.Logs.Follow(c.ctx(), f, func(e telemetry.Event) bool {
 			text, err := json.Marshal(e)
 			return err == nil && out.line(text)

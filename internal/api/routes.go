@@ -29,6 +29,9 @@ type route struct {
 	// Open lets anyone call; with ByAddress only those who call by address (see askedByAddress), others
 	// need a token.
 	Open, ByAddress bool
+	// Secret says that the handler itself checks a secret in the query: of a WebSocket, whose clients
+	// cannot show a token.
+	Secret bool
 	// MaxBody bounds the request's body in bytes.
 	MaxBody int64
 	// TooLarge is the code of the error for a larger one, 0 for the usual.
@@ -141,6 +144,9 @@ func settingRoutes() []route {
 
 func triggerRoutes() []route {
 	return []route{
+		{Method: http.MethodPost, Pattern: scriptPath + "/tails", Scope: accounts.ScopeLogsRead, MaxBody: smallBody, Handler: createTail},
+		{Method: http.MethodDelete, Pattern: scriptPath + "/tails/{tail}", Scope: accounts.ScopeLogsRead, Handler: deleteTail},
+		{Method: http.MethodGet, Pattern: scriptPath + "/tails/{tail}/events", Secret: true, Handler: readTail},
 		{Method: http.MethodGet, Pattern: scriptPath + "/routes", Scope: accounts.ScopeWorkersRead, Handler: emptyForScript},
 		{Method: http.MethodPut, Pattern: scriptPath + "/routes", Scope: accounts.ScopeWorkersWrite, MaxBody: jsonBody, Handler: putRoutes},
 		{Method: http.MethodGet, Pattern: scriptPath + "/schedules", Scope: accounts.ScopeWorkersRead, Handler: getSchedules},
@@ -154,7 +160,7 @@ func triggerRoutes() []route {
 // list is not offered yet, so there is none of it, and saying so lets the command go on.
 func cleanupRoutes() []route {
 	return []route{
-		{Method: http.MethodGet, Pattern: accountPath + "/workers/tails/by-consumer/{script}", Scope: accounts.ScopeWorkersRead, Handler: emptyList},
+		{Method: http.MethodGet, Pattern: accountPath + "/workers/tails/by-consumer/{script}", Scope: accounts.ScopeWorkersRead, Handler: listTailProducers},
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/durable_objects/namespaces", Scope: accounts.ScopeWorkersRead, Handler: emptyPage},
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/domains/records", Scope: accounts.ScopeWorkersRead, Handler: emptyPage},
 	}
@@ -169,6 +175,7 @@ func selvageRoutes() []route {
 		{Method: http.MethodPost, Pattern: ownPath + "/tokens", Scope: accounts.ScopeTokensWrite, MaxBody: smallBody, Handler: createToken},
 		{Method: http.MethodPost, Pattern: ownPath + "/tokens/{token}/roll", Scope: accounts.ScopeTokensWrite, MaxBody: smallBody, Handler: rollToken},
 		{Method: http.MethodDelete, Pattern: ownPath + "/tokens/{token}", Scope: accounts.ScopeTokensWrite, MaxBody: smallBody, Handler: revokeToken},
+		{Method: http.MethodPost, Pattern: ownPath + "/workers/{script}/tail", Scope: accounts.ScopeLogsRead, MaxBody: smallBody, Handler: followTail},
 		{Method: http.MethodPost, Pattern: ownPath + "/workers/{script}/scheduled", Scope: accounts.ScopeWorkersWrite, MaxBody: smallBody, Handler: postScheduled},
 		{Method: http.MethodGet, Pattern: ownPath + "/workers/{script}/egress", Scope: accounts.ScopeWorkersRead, Handler: getEgress},
 		// What a worker may reach inside the operator's network is the operator's to say, not that of

@@ -38,11 +38,17 @@ func TestRouteTable(t *testing.T) {
 		t.Fatalf("%d routes: the walk is broken", len(routes))
 	}
 	open := []string{"/healthz", "/readyz"}
+	secret := []string{"/client/v4/accounts/{account}/workers/scripts/{script}/tails/{tail}/events"}
 	ticketed := []string{"/client/v4/accounts/{account}/workers/assets/upload", "/client/v4/accounts/{account}/workers/assets/upload/{hash}"}
 	for _, r := range routes {
 		t.Run(r.Method+" "+r.Pattern, func(t *testing.T) {
-			if r.Open != slices.Contains(open, r.Pattern) || (r.Ticket != "") != slices.Contains(ticketed, r.Pattern) {
+			if r.Open != slices.Contains(open, r.Pattern) || r.Secret != slices.Contains(secret, r.Pattern) || (r.Ticket != "") != slices.Contains(ticketed, r.Pattern) {
 				t.Fatalf("open %v, ticket %q: not one of the listed exceptions", r.Open, r.Ticket)
+			}
+			if r.Secret {
+				b.expect(t, r, b.account, "", http.StatusUnauthorized, 9109)
+				b.expect(t, r, b.account, b.token, http.StatusUnauthorized, 9109)
+				return
 			}
 			if r.Open {
 				b.expect(t, r, b.account, "", http.StatusOK, 0)

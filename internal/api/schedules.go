@@ -7,10 +7,11 @@ import (
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
-// Schedules are the cron triggers of scripts.
+// Schedules are the cron triggers of scripts, and their tail workers.
 type Schedules interface {
 	Schedules(ctx context.Context, account, script string) ([]workers.Schedule, error)
 	PutSchedules(ctx context.Context, account, script string, crons []string) ([]workers.Schedule, error)
+	TailProducers(ctx context.Context, account, script string) ([]string, error)
 	TriggerScheduled(ctx context.Context, account, script, cron string, at time.Time) (workers.Run, error)
 }
 

@@ -260,8 +260,8 @@ func TestPlaceAndSettings(t *testing.T) {
 			t.Errorf("%s: %s", name, a.Text)
 		}
 	}
-	if a := b.do("PATCH", "/A/workers/scripts/w/script-settings", `{"tail_consumers":[{"service":"x"}]}`); a.code() != 100327 || !strings.Contains(a.Text, "tail workers") {
-		t.Errorf("a tail worker is taken: %d %s", a.Status, a.Text)
+	if a := b.do("PATCH", "/A/workers/scripts/w/script-settings", `{"tail_consumers":[{"service":"x"}]}`); a.code() != 10230 || !strings.Contains(a.Text, "tail consumer x does not exist") {
+		t.Errorf("a tail worker that is not there is taken: %d %s", a.Status, a.Text)
 	}
 	a := b.do("PATCH", "/A/workers/scripts/w/script-settings", `{"observability":{"enabled":true},"tags":["a"],"logpush":false}`, "Content-Type", "text/plain;charset=UTF-8")
 	if a.Status != 200 || string(a.Body.Result) != `{"tags":["a"],"logpush":false,"observability":{"enabled":true},"tail_consumers":null}` {

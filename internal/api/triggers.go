@@ -28,8 +28,6 @@ func (c *call) exists() error {
 
 func emptyForScript(c *call) (any, error) { return []any{}, c.exists() }
 
-func emptyList(*call) (any, error) { return []any{}, nil }
-
 func emptyPage(c *call) (any, error) { return page(c.query(), []any(nil)) }
 
 func putRoutes(c *call) (any, error) {

@@ -29,7 +29,7 @@ const (
 // layers is the architecture. A new folder fails the test until it has a row.
 var layers = map[string]layer{
 	"fsx": tool, "sqlite": tool, "store": tool, "supervise": tool, "telemetry": tool,
-	"upstream": tool, "sockio": tool, "cron": tool, "assets": tool, "config": tool, "runtimebin": tool, "sandbox": tool, "arch": tool,
+	"upstream": tool, "sockio": tool, "cron": tool, "tail": tool, "websock": tool, "assets": tool, "config": tool, "runtimebin": tool, "sandbox": tool, "arch": tool,
 	"httpcache": tool,
 
 	"rpcrelay": tool, "bundle": tool, "project": tool,

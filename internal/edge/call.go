@@ -10,6 +10,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/edge/http1"
 	"github.com/selvage-dev/selvage/internal/edge/wire"
+	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/upstream"
 )
@@ -35,7 +36,8 @@ type call struct {
 	head   http1.ResponseHead
 	chunks http1.Chunked
 	cause  atomic.Uint32
-	feed   *feed // nil unless a body is streamed
+	feed   *feed            // nil unless a body is streamed
+	watch  *tail.Invocation // nil unless somebody watches the script
 
 	asset  assets.Request
 	header func(name string) string // requestHeader, made once
@@ -127,6 +129,9 @@ func (c *call) end() {
 	}
 	e.Path, _ = c.r.Path()
 	c.s.logs.Append(e)
+	if c.watch != nil {
+		c.endWatch()
+	}
 
 	c.w, c.r, c.up, c.feed, c.ctx = nil, nil, nil, nil, nil
 	c.ray, c.host, c.outcome, c.client, c.target = "", "", "", client{}, Target{}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/edge/http1"
+	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/upstream"
 )
@@ -78,6 +79,7 @@ type Options struct {
 	Workers Workers
 	Logs    Logs
 	Log     *slog.Logger
+	Tails   *tail.Hub             // those who watch a script; nil: nobody can
 	Metrics prometheus.Registerer // nil: metrics are counted but not shown
 	Limits  Limits
 

@@ -35,6 +35,7 @@ const maxUnseen = 8
 // proxy has the target's worker answer.
 func (c *call) proxy() {
 	c.outcome = telemetry.OutcomeUnknown // until it is known
+	c.watch = c.s.tails.Begin(c.target.Account, c.target.Script, c.target.Version, c.ray)
 	replayed := false
 	for try := 0; ; try++ {
 		out, err := c.tryOnce(try)
@@ -73,6 +74,9 @@ func (c *call) tryOnce(try int) (outcome, error) {
 		return answered, nil
 	}
 	defer inst.Release()
+	if c.watch != nil {
+		defer c.measure(inst)()
+	}
 	return c.attempt(inst.Upstream(), try)
 }
 

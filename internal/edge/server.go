@@ -12,12 +12,14 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/edge/http1"
 	"github.com/selvage-dev/selvage/internal/edge/wire"
+	"github.com/selvage-dev/selvage/internal/tail"
 )
 
 // Server is the edge. It is safe for concurrent use.
 type Server struct {
 	workers  Workers
 	logs     Logs
+	tails    *tail.Hub
 	log      *slog.Logger
 	trusted  atomic.Pointer[[]netip.Prefix]
 	suffixes []string
@@ -34,6 +36,7 @@ func New(o Options) *Server {
 	s := &Server{
 		workers:  o.Workers,
 		logs:     o.Logs,
+		tails:    o.Tails,
 		log:      o.Log,
 		suffixes: make([]string, 0, len(o.CookieSuffixes)),
 	}

@@ -154,6 +154,7 @@ func (s *Server) dialEdge(ctx context.Context) (net.Conn, error) {
 
 // workerLog keeps a line that a worker's process wrote.
 func (s *Server) workerLog(account, script, version string, line workerd.LogLine) {
+	s.tailLine(account, script, version, &line)
 	kind := telemetry.KindRuntime
 	switch line.Kind {
 	case workerd.Console:

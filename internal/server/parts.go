@@ -118,6 +118,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 	s.onClose("run folder", func(context.Context) error { return release() })
 	files := newVariants(s.store, s.log) //nolint:contextcheck // it outlives the start
 	s.onClose("compressed assets", func(context.Context) error { return files.close() })
+	s.tails = s.newTails()                 //nolint:contextcheck // it outlives the start
 	w, err := workers.New(workers.Options{ //nolint:contextcheck // it outlives the start
 		Store:              s.store,
 		Runtime:            workers.Workerd(&workerd.Launcher{Binary: s.program.Path, Log: s.log, StartTimeout: c.Limits.StartTimeout, Isolation: s.isolation}),
@@ -133,6 +134,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		VerifyTicket:       s.verifyTicket,
 		OnLog:              s.workerLog,
 		OnRun:              s.scheduledRun,
+		Tails:              s.tails,
 		Files:              files,
 		IdleTimeout:        c.IdleStop,
 		DrainTimeout:       c.DeployDrain,
@@ -150,7 +152,8 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("register the metrics of the workers: %w", err), w.Close(ctx))
 	}
 	s.onClose("workers", func(ctx context.Context) error { return w.Close(ctx) })
-	return nil
+	s.onClose("tails", func(context.Context) error { s.tails.Close(); return nil })
+	return w.ConsumeAll(ctx)
 }
 
 func (s *Server) openEdge(context.Context) error {
@@ -158,6 +161,7 @@ func (s *Server) openEdge(context.Context) error {
 	s.edge = edge.New(edge.Options{
 		Workers:        edgeWorkers{s.workers},
 		Logs:           s.logs,
+		Tails:          s.tails,
 		Log:            s.log,
 		Metrics:        s.registry,
 		Limits:         edgeLimits(c),
@@ -172,6 +176,7 @@ func (s *Server) openEdge(context.Context) error {
 // drainDoors stops edge and API at the same time: one that takes the whole
 // drain timeout must not leave the other none of it.
 func (s *Server) drainDoors(ctx context.Context) error {
+	s.tails.EndTails() // their readers stay as long as they are let
 	var g errgroup.Group
 	g.Go(func() error { return s.edge.Shutdown(ctx) })
 	if s.http != nil {
@@ -195,6 +200,7 @@ func (s *Server) openAPI(context.Context) error {
 			KV:            s.kv,
 			D1:            s.d1,
 			Logs:          drainingLogs{s.logs, s.draining},
+			Tails:         s.tails,
 			Log:           s.log,
 			Registry:      s.registry,
 			EdgeURL:       func() *url.URL { return edgeURL },

@@ -30,6 +30,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/runtimebin"
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/supervise"
+	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
@@ -55,6 +56,7 @@ type Server struct {
 	kv        *kv.Service
 	d1        *d1.Service
 	workers   *workers.Service
+	tails     *tail.Hub
 	edge      *edge.Server
 	http      *http.Server
 	cert      *tls.Certificate // the API's; nil without TLS

@@ -30,6 +30,7 @@ const (
 	CodeCrashed            = 10228  // the worker's process keeps ending
 	CodeReferenced         = 10229  // others refer to the script
 	CodeInvalidCron        = 10100  // a cron expression is refused
+	CodeInvalidConsumer    = 10230  // a tail worker is not there or has no tail handler
 	CodeNotOffered         = 100327 // this release does not offer that
 
 	CodeObjectBinding          = 10061  // a binding names a Durable Object class that has no objects

@@ -88,6 +88,7 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	s.running[in] = struct{}{}
 	s.mu.Unlock()
 	s.wg.Go(in.run)
+	s.tellNew(ctx, in)
 	return in, nil
 }
 

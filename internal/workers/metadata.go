@@ -22,10 +22,7 @@ type metadataKey struct {
 }
 
 // What settings may ask for that comes later.
-const (
-	tailWorkers = "tail workers"
-	logpush     = "Logpush"
-)
+const logpush = "Logpush"
 
 // metadataKeys returns the whole table. A key that is not in it is refused: to
 // ignore what is not understood would be to pretend.
@@ -43,7 +40,7 @@ func metadataKeys() map[string]metadataKey {
 		"limits":              {read: object(func(u *Upload) *json.RawMessage { return &u.Limits })},
 		"placement":           {read: object(func(u *Upload) *json.RawMessage { return &u.Placement })},
 		"observability":       {read: object(func(u *Upload) *json.RawMessage { return &u.Observability })},
-		"tail_consumers":      {read: list(func(u *Upload) *json.RawMessage { return &u.TailConsumers }), later: tailWorkers},
+		"tail_consumers":      {read: list(func(u *Upload) *json.RawMessage { return &u.TailConsumers })},
 		"logpush":             {read: into(func(u *Upload) any { return &u.Logpush }), later: logpush},
 		"migrations":          {read: into(func(u *Upload) any { return &u.Migrations })},
 		"exports":             {read: readExports},

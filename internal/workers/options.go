@@ -8,6 +8,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/store"
+	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/upstream"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
@@ -141,6 +142,10 @@ type Options struct {
 
 	// OnLog gets each line that a process writes. It must not block.
 	OnLog func(account, script, version string, line workerd.LogLine)
+
+	// Tails knows who watches which script; nil: nobody can. The caller closes it
+	// before the service, and has it call Watch and DeliverTail.
+	Tails *tail.Hub
 
 	// OnRun gets each run of a scheduled handler when it has ended. It must not block.
 	OnRun func(Run)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/cron"
+	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
@@ -112,7 +113,8 @@ func (s *Service) runScheduled(ctx context.Context, sc scope, expr string, at ti
 	defer cancel()
 	stop := s.untilKilled(cancel)
 	defer stop()
-	out, err := s.deliver(ctx, sc, run.Ray, &run.Version, &workerd.Event{Type: workerd.EventScheduled, Cron: expr, ScheduledTime: at.UnixMilli()})
+	inv := s.o.Tails.Begin(sc.account, sc.script, "", run.Ray)
+	out, err := s.deliver(ctx, sc, run.Ray, &run.Version, inv, &workerd.Event{Type: workerd.EventScheduled, Cron: expr, ScheduledTime: at.UnixMilli()})
 	run.Took = time.Since(run.Started)
 	run.Outcome, run.NoRetry = out.Outcome, out.NoRetry
 	switch {
@@ -124,6 +126,7 @@ func (s *Service) runScheduled(ctx context.Context, sc scope, expr string, at ti
 	case out.Error != nil:
 		run.Error = out.Error.String()
 	}
+	inv.End(tail.Scheduled{Cron: expr, ScheduledTime: at.UnixMilli()}, run.Outcome)
 	s.count.ran(run.Outcome)
 	if s.o.OnRun != nil {
 		s.o.OnRun(run)
@@ -163,18 +166,21 @@ func publicText(err error) string {
 }
 
 // deliver has the live version of a script run one event. It sets version once it
-// is known. The process counts a request in flight meanwhile.
-func (s *Service) deliver(ctx context.Context, sc scope, ray string, version *string, e *workerd.Event) (workerd.Outcome, error) {
+// is known, also in inv. The process counts a request in flight meanwhile.
+func (s *Service) deliver(ctx context.Context, sc scope, ray string, version *string, inv *tail.Invocation, e *workerd.Event) (workerd.Outcome, error) {
 	u, err := s.liveUnit(ctx, sc)
 	if err != nil {
 		return workerd.Outcome{}, err
 	}
 	*version = u.version
+	inv.Version(u.version)
 	in, err := u.acquire(ctx, true)
 	if err != nil {
 		return workerd.Outcome{}, err
 	}
 	defer in.Release()
+	inv.Measure(in)
+	defer inv.Measured()
 	return in.proc.Dispatch(ctx, ray, e)
 }
 

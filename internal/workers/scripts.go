@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/selvage-dev/selvage/internal/tail"
 )
 
 const (
@@ -127,6 +129,11 @@ func (s *Service) DeleteScript(ctx context.Context, account, name string, force 
 	if !force && !refs.Empty() {
 		return fail(CodeReferenced, 409, "Other Workers refer to the Worker %s. Change them first, or delete with force.", name)
 	}
+	if producers, err := s.TailProducers(ctx, account, name); err != nil {
+		return err
+	} else if !force && len(producers) > 0 {
+		return fail(CodeReferenced, 409, "The Worker %s is the tail worker of %s. Change them first, or delete with force.", name, strings.Join(producers, ", "))
+	}
 	err = s.o.Store.DB.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM scripts WHERE id = ?`, row.id) // and what refers to it
 		return err
@@ -136,6 +143,8 @@ func (s *Service) DeleteScript(ctx context.Context, account, name string, force 
 	}
 	s.hosts.forget(name)
 	s.crons.Set(scheduleKey{row.id, sc}, nil)
+	s.consume(sc, nil)
+	s.o.Tails.DeleteScript(tail.Script{Account: account, Name: name})
 	for _, u := range s.unitsOf(sc) {
 		u.discard()
 	}
@@ -181,13 +190,21 @@ func (s *Service) change(ctx context.Context, sc scope, edit func(*scriptRow) er
 
 // PatchSettings changes the settings that are not versioned and returns all of them.
 func (s *Service) PatchSettings(ctx context.Context, account, name string, p SettingsPatch) (Settings, error) {
-	return s.change(ctx, scope{account, name}, func(row *scriptRow) error {
+	sc := scope{account, name}
+	out, err := s.change(ctx, sc, func(row *scriptRow) error {
 		if err := p.check(); err != nil {
+			return err
+		}
+		if err := s.checkConsumers(ctx, sc, p.TailConsumers); err != nil {
 			return err
 		}
 		row.settings.apply(p)
 		return nil
 	})
+	if err == nil && p.TailConsumers != nil {
+		s.consume(sc, out.TailConsumers)
+	}
+	return out, err
 }
 
 // SetSubdomain says whether the script answers on its workers hostname, and its
@@ -261,9 +278,6 @@ func (p *SettingsPatch) check() error {
 			}
 		}
 	}
-	if p.TailConsumers != nil && !emptyJSON(p.TailConsumers) {
-		return fail(CodeNotOffered, 400, "The setting tail_consumers asks for %s, which this release does not offer. Remove it from the configuration.", tailWorkers)
-	}
 	if p.Logpush != nil && *p.Logpush {
 		return fail(CodeNotOffered, 400, "The setting logpush asks for %s, which this release does not offer. Remove it from the configuration.", logpush)
 	}
@@ -293,6 +307,9 @@ func (s *Settings) apply(p SettingsPatch) {
 	}
 	set(&s.Observability, p.Observability)
 	set(&s.TailConsumers, p.TailConsumers)
+	if emptyJSON(s.TailConsumers) {
+		s.TailConsumers = nil
+	}
 }
 
 // stored returns the settings without what has columns of its own.

@@ -19,6 +19,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/cron"
 	"github.com/selvage-dev/selvage/internal/store"
+	"github.com/selvage-dev/selvage/internal/tail"
 )
 
 // maxSocketPath is what a unix socket's address can hold (sun_path, less the final zero).
@@ -57,6 +58,7 @@ type Service struct {
 	mu      sync.Mutex
 	units   map[string]weak.Pointer[unit] // by version
 	running map[*Instance]struct{}
+	watched map[scope]bool // the scripts that somebody watches
 }
 
 // New opens the service. It reads no script; it removes what processes of an
@@ -83,6 +85,7 @@ func New(o Options) (*Service, error) {
 		starts:  make(chan struct{}, o.MaxStarts),
 		units:   make(map[string]weak.Pointer[unit]),
 		running: make(map[*Instance]struct{}),
+		watched: make(map[scope]bool),
 	}
 	s.crons = cron.NewScheduler(s.fire)
 	if err := s.planAll(context.Background()); err != nil {
@@ -147,6 +150,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.BlobGrace, 24*time.Hour)
 	// A blob must outlive the session during which it is uploaded.
 	o.BlobGrace = max(o.BlobGrace, 2*o.SessionLifetime)
+	if o.Tails == nil {
+		o.Tails = tail.New(tail.Options{})
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -242,13 +242,12 @@ func TestDecodeMetadata(t *testing.T) {
 		t.Errorf("upload = %+v", u)
 	}
 	for raw, want := range map[string]string{
-		`{"containers":[{"name":"a"}]}`:        "Containers",
-		`{"what_is_this":1}`:                   "what_is_this",
-		`{"bindings":{}}`:                      "bindings",
-		`{"tail_consumers":{"service":1}}`:     "tail_consumers",
-		`{"tail_consumers":[{"service":"a"}]}`: "tail workers",
-		`{"logpush":true}`:                     "Logpush",
-		`not json`:                             "JSON",
+		`{"containers":[{"name":"a"}]}`:    "Containers",
+		`{"what_is_this":1}`:               "what_is_this",
+		`{"bindings":{}}`:                  "bindings",
+		`{"tail_consumers":{"service":1}}`: "tail_consumers",
+		`{"logpush":true}`:                 "Logpush",
+		`not json`:                         "JSON",
 	} {
 		_, err := workers.DecodeMetadata([]byte(raw))
 		if err == nil || !strings.Contains(err.Error(), want) {

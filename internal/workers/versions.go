@@ -43,11 +43,15 @@ func (s *Service) PutScript(ctx context.Context, account, name string, u *Upload
 	if err != nil {
 		return Deployed{}, err
 	}
+	if err := s.checkConsumers(ctx, sc, u.TailConsumers); err != nil {
+		return Deployed{}, err
+	}
 	row.settings.apply(SettingsPatch{Logpush: u.Logpush, Tags: u.Tags, Observability: u.Observability, TailConsumers: u.TailConsumers})
 	v, d, err := s.upload(ctx, row, uploadRequest{u, true})
 	if err != nil {
 		return Deployed{}, err
 	}
+	s.consume(sc, row.settings.TailConsumers)
 	row.modifiedAt = now()
 	out := Deployed{Version: v.public(sc), Deployment: d.public()}
 	out.Script = row.public()

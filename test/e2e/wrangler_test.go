@@ -218,7 +218,7 @@ func TestRefusals(t *testing.T) {
 	p := start(t)
 	for _, c := range []struct{ name, config, want string }{
 		{"kv", `"kv_namespaces": [{"binding": "STORE", "id": "0123456789abcdef0123456789abcdef"}]`, "STORE"},
-		{"tail", `"tail_consumers": [{"service": "x"}]`, "tail workers"},
+		{"tail", `"tail_consumers": [{"service": "x"}]`, "tail consumer x does not exist"},
 		{"date", `"compatibility_date": "2031-01-01"`, "2031-01-01"},
 		{"flag", `"compatibility_flags": ["no_such_flag"]`, "no_such_flag"},
 	} {
