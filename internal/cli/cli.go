@@ -96,8 +96,9 @@ func (a *app) root() *cobra.Command {
 		Long: `selvage runs applications written for Cloudflare's developer platform on your
 own machine, with stock workerd, driven by the unmodified wrangler.`,
 		Example: `  selvage up                     start the platform
-  eval "$(selvage env)"          point wrangler at it
-  npx wrangler deploy            deploy the app in this folder
+  selvage deploy                 deploy the app in this folder, without Node.js
+  eval "$(selvage env)"          or point wrangler at the platform:
+  npx wrangler deploy
   selvage logs --follow          watch what it does`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -112,7 +113,7 @@ own machine, with stock workerd, driven by the unmodified wrangler.`,
 	flags.StringVar(&a.data, "data", "", "data directory (SELVAGE_DATA)")
 	root.AddCommand(
 		a.up(), a.env(), a.status(), a.logs(), a.token(), a.egress(), a.trigger(), a.kv(), a.whoami(),
-		a.deploy(), a.rollback(),
+		a.deploy(), a.rollback(), a.versions(), a.deployments(), a.secret(), a.delete(),
 		a.config(), a.doctor(), a.version(),
 	)
 	root.CompletionOptions.HiddenDefaultCmd = false

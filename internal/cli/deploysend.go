@@ -210,7 +210,7 @@ func (a *app) setTriggers(ctx context.Context, c *client.Client, p *plan, out *d
 		targets = append(targets, out.URL)
 	}
 	if err == nil && place.PreviewsEnabled && place.PreviewURLSuffix != "" {
-		out.PreviewURL = previewURL(place, out.VersionID[:min(8, len(out.VersionID))])
+		out.PreviewURL = previewURL(place, out.VersionID[:min(shortID, len(out.VersionID))])
 	}
 	for _, set := range []func(context.Context, *client.Client, *plan) (string, []string, error){
 		a.setRoutes, a.setDomains, setCrons, setQueues, setWorkflows,

@@ -140,10 +140,12 @@ type apiError struct {
 func (e *apiError) Error() string { return e.text }
 func (e *apiError) Unwrap() error { return e.err }
 
+// completionPatience is how long a shell waits for names.
+const completionPatience = 2 * time.Second
+
 // completeWorkers offers the names of workers to a shell.
 func (a *app) completeWorkers(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	const patience = 2 * time.Second
-	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
 	defer cancel()
 	var names []string
 	err := a.call(ctx, func(ctx context.Context, c *client.Client) error {

@@ -23,19 +23,13 @@ func (a *app) rollback() *cobra.Command {
 present deployment. Secrets that were changed since come back with their old values,
 which is asked about first.`,
 		Example: `  selvage rollback
-  selvage rollback 6b2232bd-76c5-43db-b7a0-c3201abc7425 --message "broken login"`,
-		Args: atMostOneArg,
+  selvage rollback 6b2232bd --message "broken login"`,
+		Args:              atMostOneArg,
+		ValidArgsFunction: a.completeVersions(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.forWorker(cmd, f, func(ctx context.Context, c *client.Client, worker string) error {
-				o := client.DeployOptions{Message: message}
+			return a.withOldSecrets(cmd, f, yes, func(ctx context.Context, c *client.Client, worker string, force bool) error {
+				o := client.DeployOptions{Message: message, Force: force}
 				d, err := rollback(ctx, c, worker, args, o)
-				if client.HasCode(err, codeSecretsChanged) {
-					if !yes && !a.confirm(fmt.Sprintf("%s Roll back all the same?", plainError(err, worker))) {
-						return fmt.Errorf("nothing was changed; --yes rolls back with the old secrets: %w", plainError(err, worker))
-					}
-					o.Force = true
-					d, err = rollback(ctx, c, worker, args, o)
-				}
 				if err != nil {
 					return err
 				}
@@ -54,7 +48,27 @@ func rollback(ctx context.Context, c *client.Client, worker string, args []strin
 	if len(args) == 0 {
 		return c.Rollback(ctx, worker, o)
 	}
-	return c.DeployVersion(ctx, worker, args[0], o)
+	id, err := wholeID(ctx, c, worker, args[0])
+	if err != nil {
+		return client.Deployment{}, err
+	}
+	return c.DeployVersion(ctx, worker, id, o)
+}
+
+// withOldSecrets calls fn, and once more with force when secrets have changed
+// since the version was made and their old values are wanted.
+func (a *app) withOldSecrets(cmd *cobra.Command, f *projectFlags, yes bool, fn func(ctx context.Context, c *client.Client, worker string, force bool) error) error { //nolint:revive // a flag of the command
+	try := func(force bool) error {
+		return a.forWorker(cmd, f, func(ctx context.Context, c *client.Client, worker string) error { return fn(ctx, c, worker, force) })
+	}
+	err := try(false)
+	if !client.HasCode(err, codeSecretsChanged) {
+		return err
+	}
+	if !yes && !a.confirm(printable(err.Error())+" Make it live with the old values?") {
+		return fmt.Errorf("nothing was changed; --yes makes it live with the old values: %w", err)
+	}
+	return try(true)
 }
 
 // showDeployment shows what has just become live.

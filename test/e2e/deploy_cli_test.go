@@ -300,3 +300,179 @@ func TestOursThroughVariables(t *testing.T) {
 		t.Errorf("with a wrong token: %d %s", code, stderr)
 	}
 }
+
+// ok runs a command of ours that must succeed.
+func (p *platform) ok(t *testing.T, dir, stdin string, args ...string) string {
+	t.Helper()
+	stdout, stderr, code := p.ours(t, dir, stdin, args...)
+	if code != 0 {
+		t.Fatalf("selvage %s ended with %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+	return stdout
+}
+
+func TestOursVersionsDeploymentsRollback(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	dir := worker(t, "v", hello("one"))
+	first := p.deployOurs(t, dir).VersionID
+	rewrite(t, dir, "index.js", hello("two"))
+	second := p.deployOurs(t, dir, "--message", "the second", "--tag", "t2").VersionID
+	if list := p.ok(t, dir, "", "versions", "list"); !strings.Contains(list, first) || !strings.Contains(list, "the second") || !strings.Contains(list, "t2") || !strings.Contains(list, "100 %") {
+		t.Errorf("versions list:\n%s", list)
+	}
+	if view := p.ok(t, dir, "", "versions", "view", second[:8]); !strings.Contains(view, second) || !strings.Contains(view, "fetch") {
+		t.Errorf("versions view:\n%s", view)
+	}
+	p.ok(t, dir, "", "rollback", "--message", "undo")
+	if a := p.get(t, p.host("v"), "/"); a.Body != "one" {
+		t.Errorf("after the rollback: %q", a.Body)
+	}
+	if status := p.ok(t, dir, "", "deployments", "status"); !strings.Contains(status, first+"@100") || !strings.Contains(status, "undo") || strings.Contains(status, second) {
+		t.Errorf("deployments status:\n%s", status)
+	}
+	if list := p.ok(t, dir, "", "deployments", "list"); strings.Count(list, "@100") != 3 {
+		t.Errorf("deployments list:\n%s", list)
+	}
+
+	rewrite(t, dir, "index.js", hello("three"))
+	var up struct {
+		VersionID  string `json:"version_id"`
+		PreviewURL string `json:"preview_url"`
+		AliasURL   string `json:"alias_url"`
+	}
+	if err := json.Unmarshal([]byte(p.ok(t, dir, "", "versions", "upload", "--json", "--preview-alias", "feat")), &up); err != nil {
+		t.Fatal(err)
+	}
+	if a := p.get(t, p.host("v"), "/"); a.Body != "one" {
+		t.Errorf("an uploaded version is live: %q", a.Body)
+	}
+	for url, host := range map[string]string{up.PreviewURL: p.host(up.VersionID[:8] + "-v"), up.AliasURL: p.host("feat-v")} {
+		if a := p.get(t, host, "/"); a.Body != "three" || !strings.HasPrefix(url, "http://"+host) {
+			t.Errorf("%s answers %q", url, a.Body)
+		}
+	}
+	p.ok(t, dir, "", "versions", "deploy", up.VersionID[:8]+"@40", second)
+	if status := p.ok(t, dir, "", "deployments", "status"); !strings.Contains(status, up.VersionID+"@40") || !strings.Contains(status, second+"@60") {
+		t.Errorf("deployments status:\n%s", status)
+	}
+	if _, stderr, code := p.ours(t, dir, "", "versions", "deploy", first+"@60", second+"@41"); code != 2 || !strings.Contains(stderr, "101") {
+		t.Errorf("shares that sum to 101: %d %s", code, stderr)
+	}
+	if _, stderr, code := p.ours(t, dir, "", "versions", "deploy", "ffffffffff"); code != 1 || !strings.Contains(stderr, "no version") {
+		t.Errorf("a version that is not there: %d %s", code, stderr)
+	}
+	if _, stderr, code := p.ours(t, dir, "", "versions", "list", "--name", "nobody"); code != 1 || !strings.Contains(stderr, "10007") {
+		t.Errorf("a worker that is not there: %d %s", code, stderr)
+	}
+	if _, stderr, code := p.ours(t, project(t, map[string]string{"a": ""}), "", "versions", "list"); code != 1 || !strings.Contains(stderr, "--name") {
+		t.Errorf("no worker named: %d %s", code, stderr)
+	}
+	// A deploy over two versions that share the traffic says so and goes on without a terminal.
+	if _, stderr, code := p.ours(t, dir, "", "deploy"); code != 0 || !strings.Contains(stderr, "2 versions of v share") {
+		t.Errorf("a deploy over shares: %d %s", code, stderr)
+	}
+}
+
+func TestOursSecretsAndDelete(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	const secret = "correct-horse-battery-staple"
+	dir := worker(t, "s", `export default { fetch(r, env) { return new Response(JSON.stringify([env.TOKEN ?? null, env.A ?? null, env.B ?? null])) } }`)
+	first := p.deployOurs(t, dir).VersionID
+	if _, stderr, code := p.ours(t, dir, secret+"\n", "secret", "put", "TOKEN"); code != 0 || strings.Contains(stderr, secret) {
+		t.Fatalf("secret put: %d %s", code, stderr)
+	}
+	p.ok(t, dir, `{"A":"x","B":"y"}`, "secret", "bulk")
+	if list := p.ok(t, dir, "", "secret", "list"); list != "A\nB\nTOKEN\n" {
+		t.Errorf("secret list: %q", list)
+	}
+	p.deployOurs(t, dir)
+	if a := p.get(t, p.host("s"), "/"); a.Body != `["`+secret+`","x","y"]` {
+		t.Errorf("after a deploy: %q", a.Body)
+	}
+	if _, stderr, code := p.ours(t, dir, "n\n", "secret", "delete", "A"); code != 1 || !strings.Contains(stderr, "nothing was deleted") {
+		t.Errorf("secret delete, answered no: %d %s", code, stderr)
+	}
+	p.ok(t, dir, "y\n", "secret", "delete", "A")
+	p.ok(t, dir, "B=from a file\n", "secret", "bulk")
+	if a := p.get(t, p.host("s"), "/"); a.Body != `["`+secret+`",null,"from a file"]` {
+		t.Errorf("after delete and bulk: %q", a.Body)
+	}
+	for _, c := range []struct{ stdin, args string }{{"", "secret put X"}, {"[1]", "secret bulk"}, {`{"X":{}}`, "secret bulk"}} {
+		if _, stderr, code := p.ours(t, dir, c.stdin, strings.Fields(c.args)...); code != 1 {
+			t.Errorf("%s of %q: %d %s", c.args, c.stdin, code, stderr)
+		}
+	}
+	// The first version had no secrets: going back to it takes a yes.
+	if _, stderr, code := p.ours(t, dir, "", "rollback", first); code != 1 || !strings.Contains(stderr, "TOKEN") || !strings.Contains(stderr, "nothing was changed") {
+		t.Errorf("rollback over changed secrets: %d %s", code, stderr)
+	}
+	p.ok(t, dir, "", "rollback", first, "--yes")
+
+	if out := p.ok(t, dir, "", "delete", "--dry-run"); !strings.Contains(out, "would delete s") {
+		t.Errorf("delete --dry-run: %q", out)
+	}
+	if _, stderr, code := p.ours(t, dir, "", "delete"); code != 1 || !strings.Contains(stderr, "--yes") {
+		t.Errorf("delete without a yes: %d %s", code, stderr)
+	}
+	if a := p.get(t, p.host("s"), "/"); a.Status != 200 {
+		t.Errorf("an undeleted worker answers %d", a.Status)
+	}
+	p.ok(t, dir, "", "delete", "--yes")
+	if a := p.get(t, p.host("s"), "/"); a.Status != 404 {
+		t.Errorf("a deleted worker answers %d", a.Status)
+	}
+	if _, stderr, code := p.ours(t, dir, "", "delete", "s", "--yes"); code != 1 || !strings.Contains(stderr, "10007") {
+		t.Errorf("delete of none: %d %s", code, stderr)
+	}
+}
+
+func TestOursProvisionsTriggersEnvironments(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	dir := project(t, map[string]string{
+		"wrangler.jsonc": `{ "name": "prov", "main": "index.js", "compatibility_date": "2026-11-01",
+  "kv_namespaces": [{ "binding": "MY_KV" }], "vars": { "WHERE": "top" }, "triggers": { "crons": ["*/5 * * * *"] },
+  "env": { "staging": { "vars": { "WHERE": "staging" }, "kv_namespaces": [{ "binding": "MY_KV" }], "workers_dev": false } } }`,
+		"index.js": `export default { scheduled() {}, async fetch(r, env) { await env.MY_KV.put("k", env.WHERE); return new Response(env.WHERE + await env.MY_KV.get("k")); } }`,
+	})
+	out := p.deployOurs(t, dir)
+	if !slices.Contains(out.Targets, "cron */5 * * * *") {
+		t.Errorf("targets %q", out.Targets)
+	}
+	// The second deploy has the namespace already.
+	if again := p.deployOurs(t, dir, "--var", "WHERE:flag"); again.Bindings[1]["type"] != "inherit" {
+		t.Errorf("bindings %v", again.Bindings)
+	}
+	if a := p.get(t, p.host("prov"), "/"); a.Body != "flagflag" {
+		t.Errorf("GET / = %d %q", a.Status, a.Body)
+	}
+	staging := p.deployOurs(t, dir, "--env", "staging")
+	if staging.Name != "prov-staging" || staging.URL != "" {
+		t.Errorf("staging is %+v", staging)
+	}
+	if a := p.get(t, p.host("prov-staging"), "/"); a.Status != 404 {
+		t.Errorf("workers_dev off answers %d", a.Status)
+	}
+	schedules, err := p.client(t).Schedules(t.Context(), "prov")
+	if err != nil || len(schedules) != 1 {
+		t.Errorf("schedules %v %v", schedules, err)
+	}
+	// What cannot be set is listed; the rest is.
+	stdout, stderr, code := p.ours(t, dir, "", "deploy", "--triggers", "99 * *", "--json")
+	if code != 1 || !strings.Contains(stderr, "Cron triggers: ") || !strings.Contains(stdout, `"failed":["Cron triggers`) {
+		t.Errorf("a bad cron: %d %s\n%s", code, stderr, stdout)
+	}
+	// Assets alone need no code.
+	site := project(t, map[string]string{"public/index.html": "<h1>site</h1>", "public/.assetsignore": "*.draft\n", "public/a.draft": "no", "public/b.webmanifest": "{}"})
+	if got := p.deployOurs(t, site, "public", "--name", "site", "--compatibility-date", "2026-11-01"); got.VersionID == "" {
+		t.Errorf("%+v", got)
+	}
+	for path, want := range map[string]string{"/": "text/html; charset=utf-8", "/b.webmanifest": "application/manifest+json", "/a.draft": "404"} {
+		a := p.get(t, p.host("site"), path)
+		if got := a.Header.Get("Content-Type"); got != want && (want != "404" || a.Status != 404) {
+			t.Errorf("GET %s = %d %q, want %q", path, a.Status, got, want)
+		}
+	}
+}
