@@ -21,7 +21,7 @@ func (s *server) admit(c *call) error {
 		c.admitted = true
 		return nil
 	}
-	bearer, err := credentials(c.r)
+	bearer, err := c.credentials()
 	if err != nil {
 		c.w.Header().Set("WWW-Authenticate", "Bearer")
 		return err
@@ -69,7 +69,7 @@ func (s *server) admitTicket(c *call) error {
 	if t.Account != c.params["account"] {
 		return errf(codeUnauthorized, "Unauthorized: the upload token belongs to another account")
 	}
-	c.admitted = true
+	c.admitted, c.object = true, t.Object
 	return nil
 }
 
@@ -79,6 +79,18 @@ func (s *server) admitAccount(c *call) error {
 	}
 	c.admitted = true
 	return nil
+}
+
+// credentials takes what the route wants of the caller: a bearer token, or a ticket in the query.
+func (c *call) credentials() (string, error) {
+	if !c.route.InQuery {
+		return credentials(c.r)
+	}
+	ticket := c.query().Get("ticket")
+	if ticket == "" {
+		return "", errf(codeNoCredentials, "Authentication error: this address is called with the ticket that the API has put into it; ask for it again")
+	}
+	return ticket, nil
 }
 
 // credentials takes the bearer token from a request.

@@ -29,8 +29,10 @@ type call struct {
 
 	// token is who calls, bearer the text of what they showed: of a token, or of a ticket on a route
 	// that takes one.
-	token    accounts.Token
-	bearer   string
+	token  accounts.Token
+	bearer string
+	// object is what the ticket is for.
+	object   string
 	admitted bool
 
 	fault fault

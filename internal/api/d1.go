@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"time"
 
@@ -18,6 +19,15 @@ type D1 interface {
 	List(ctx context.Context, account, name string, offset, limit int) (page []d1.Info, total int, err error)
 	Delete(ctx context.Context, account, ref string) error
 	Open(ctx context.Context, id string) (*d1.Database, error)
+	Imports
+}
+
+// Imports runs files of statements.
+type Imports interface {
+	BeginImport(ctx context.Context, id, digest string) (d1.ImportStatus, error)
+	Upload(ctx context.Context, id, digest string, r io.Reader) error
+	Ingest(ctx context.Context, id, digest string) (d1.ImportStatus, error)
+	PollImport(ctx context.Context, id string) (d1.ImportStatus, error)
 }
 
 const (

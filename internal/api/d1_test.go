@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -57,4 +60,70 @@ func TestD1(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestD1Transfer exports a database and imports the file into another, by the calls
+// that wrangler makes.
+func TestD1Transfer(t *testing.T) {
+	b := newBench(t, realWorkers(stillRuntime{}), nil)
+	ids := map[string]string{}
+	for _, name := range []string{"from", "to"} {
+		a := b.do("POST", "/A/d1/database", `{"name":"`+name+`"}`)
+		_, rest, _ := strings.Cut(a.Text, `"uuid":"`)
+		ids[name], _, _ = strings.Cut(rest, `"`)
+	}
+	b.do("POST", "/A/d1/database/"+ids["from"]+"/query", `{"sql":"CREATE TABLE t (a); INSERT INTO t VALUES ('x')"}`)
+	field := func(text, name string) string {
+		_, rest, _ := strings.Cut(text, `"`+name+`":"`)
+		value, _, _ := strings.Cut(rest, `"`)
+		return strings.ReplaceAll(value, `\u0026`, "&")
+	}
+	a := b.do("POST", "/A/d1/database/"+ids["from"]+"/export", `{"output_format":"polling","dump_options":{}}`)
+	dump := b.open("GET", field(a.Text, "signed_url"), "")
+	if dump.Status != 200 || !strings.Contains(dump.Text, `INSERT INTO "t" ("a") VALUES('x');`) {
+		t.Fatalf("%s\n%d %s", a.Text, dump.Status, dump.Text)
+	}
+	sum := md5.Sum([]byte(dump.Text))
+	digest := hex.EncodeToString(sum[:])
+	to := "/A/d1/database/" + ids["to"] + "/import"
+	a = b.do("POST", to, `{"action":"init","etag":"`+digest+`"}`)
+	upload := field(a.Text, "upload_url")
+	if up := b.open("PUT", upload, "damaged"); up.Status != 400 || !strings.Contains(up.Text, digest) {
+		t.Errorf("a damaged upload: %d %s", up.Status, up.Text)
+	}
+	if up := b.open("PUT", strings.Replace(upload, digest, strings.Repeat("0", 32), 1), dump.Text); up.Status != 403 {
+		t.Errorf("an upload URL for another file: %d %s", up.Status, up.Text)
+	}
+	if up := b.open("PUT", strings.Replace(upload, "ticket=", "ticket=x", 1), dump.Text); up.Status != 401 {
+		t.Errorf("a forged upload URL: %d %s", up.Status, up.Text)
+	}
+	if up := b.open("PUT", upload, dump.Text); up.Status != 200 || up.Header.Get("Etag") != `"`+digest+`"` {
+		t.Fatalf("upload: %d %s", up.Status, up.Text)
+	}
+	a = b.do("POST", to, `{"action":"ingest","etag":"`+digest+`"}`)
+	if !strings.Contains(a.Text, `"status":"complete"`) || !strings.Contains(a.Text, `"num_queries":3`) {
+		t.Errorf("ingest: %s", a.Text)
+	}
+	if a := b.do("POST", "/A/d1/database/"+ids["to"]+"/query", `{"sql":"SELECT a FROM t"}`); !strings.Contains(a.Text, `{"a":"x"}`) {
+		t.Errorf("the copy: %s", a.Text)
+	}
+	for body, want := range map[string]string{
+		`{"action":"ingest","etag":"` + digest + `"}`: "no uploaded file", // it was used up
+		`{"action":"init","etag":"../x"}`:             "no MD5 digest",
+		`{"action":"jump"}`:                           "init, ingest, poll",
+	} {
+		if a := b.do("POST", to, body); a.Status != 400 || !strings.Contains(a.Text, want) {
+			t.Errorf("%s: %d %s", body, a.Status, a.Text)
+		}
+	}
+}
+
+// open calls a URL as it is, without a token.
+func (b *bench) open(method, url, body string) *answer {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.send(req)
 }

@@ -5,7 +5,7 @@ import "net/http"
 // RouteInfo is what a test reads of a route.
 type RouteInfo struct {
 	Method, Pattern, Scope, Also, Ticket string
-	Open, Secret                         bool
+	Open, Secret, InQuery                bool
 	MaxBody                              int64
 }
 
@@ -14,7 +14,7 @@ func RoutesOf(h http.Handler) []RouteInfo {
 	s := h.(*server)
 	var out []RouteInfo
 	for _, r := range s.routes() {
-		out = append(out, RouteInfo{r.Method, r.Pattern, string(r.Scope), string(r.Also), r.Ticket, r.Open, r.Secret, r.MaxBody})
+		out = append(out, RouteInfo{r.Method, r.Pattern, string(r.Scope), string(r.Also), r.Ticket, r.Open, r.Secret, r.InQuery, r.MaxBody})
 	}
 	return out
 }

@@ -26,6 +26,8 @@ type route struct {
 	Also accounts.Scope
 	// Ticket is the action of the signed ticket that the route takes in place of a token, "" for none.
 	Ticket string
+	// InQuery says that the ticket is the query's "ticket", for URLs that others call as they are.
+	InQuery bool
 	// Open lets anyone call; with ByAddress only those who call by address (see askedByAddress), others
 	// need a token.
 	Open, ByAddress bool
@@ -59,7 +61,7 @@ func (s *server) routes() []route {
 		{Method: http.MethodGet, Pattern: "/metrics", Scope: accounts.ScopePlatformRead, Open: s.OpenMetrics, ByAddress: true, Handler: getMetrics},
 	}
 	for _, family := range [][]route{
-		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), selvageRoutes(),
+		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), selvageRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

@@ -137,6 +137,7 @@ func (s *Service) Delete(ctx context.Context, account, ref string) error {
 	id := uuid.MustParse(info.ID)
 	s.mu.Lock()
 	h := s.open[id]
+	delete(s.imports, id)
 	if h != nil {
 		delete(s.open, id)
 		h.gone = true

@@ -58,6 +58,8 @@ type Service struct {
 	open   map[uuid.UUID]*handle
 	idle   list.List // handles that nobody uses, the one used last in front
 	users  sync.WaitGroup
+	// imports holds the last import into each database, for those who ask how it went.
+	imports map[uuid.UUID]*importRun
 }
 
 // handle is a database that is open or opening.
@@ -78,7 +80,7 @@ func New(o Options) (*Service, error) {
 	if err := native.Check(); err != nil {
 		o.Log.Warn("databases cannot be opened", "error", err)
 	}
-	s := &Service{o: o, dir: filepath.Join(o.Store.Dir, folder), open: make(map[uuid.UUID]*handle)}
+	s := &Service{o: o, dir: filepath.Join(o.Store.Dir, folder), open: make(map[uuid.UUID]*handle), imports: make(map[uuid.UUID]*importRun)}
 	if err := o.Store.FS.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("d1: folder of the databases: %w", err)
 	}
@@ -110,9 +112,9 @@ func (s *Service) Close() error {
 // Open returns the database, opening it if need be. Who asks meanwhile waits for
 // the same opening. The caller Releases it.
 func (s *Service) Open(ctx context.Context, id string) (*Database, error) {
-	key, err := uuid.Parse(id)
+	key, err := parseID(id)
 	if err != nil {
-		return nil, notFound(id)
+		return nil, err
 	}
 	s.mu.Lock()
 	if s.closed {
@@ -212,6 +214,14 @@ func (s *Service) removeFolder(id uuid.UUID) {
 	if err := os.RemoveAll(s.folderOf(id)); err != nil {
 		s.o.Log.Error("the folder of a deleted database was not removed", "database", id, "error", err)
 	}
+}
+
+func parseID(id string) (uuid.UUID, error) {
+	key, err := uuid.Parse(id)
+	if err != nil {
+		return uuid.UUID{}, notFound(id)
+	}
+	return key, nil
 }
 
 func fileExists(path string) (bool, error) {

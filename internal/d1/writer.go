@@ -27,9 +27,11 @@ type writer struct {
 type write struct {
 	ctx     context.Context //nolint:containedctx // a call that waits in a queue
 	queries []Query
-	state   bool // sets pragmas: runs alone, and they are taken back
+	state   bool // may set pragmas: runs alone, and they are taken back
 	sink    Sink
-	done    chan error // buffered, one value
+	// run, when it is set, stands in for queries: it runs alone, in a transaction.
+	run  func(c *native.Conn) error
+	done chan error // buffered, one value
 }
 
 func startWriter(d *Database, c *native.Conn) *writer {
@@ -48,7 +50,16 @@ func (w *writer) stop() error {
 }
 
 func (w *writer) do(ctx context.Context, queries []Query, state bool, sink Sink) error {
-	job := &write{ctx: ctx, queries: queries, state: state, sink: sink, done: make(chan error, 1)}
+	return w.submit(&write{ctx: ctx, queries: queries, state: state, sink: sink, done: make(chan error, 1)})
+}
+
+// exclusive runs fn alone in a transaction, which an error undoes.
+func (w *writer) exclusive(ctx context.Context, fn func(c *native.Conn) error) error {
+	return w.submit(&write{ctx: ctx, state: true, run: fn, done: make(chan error, 1)})
+}
+
+func (w *writer) submit(job *write) error {
+	ctx := job.ctx
 	select {
 	case w.queue <- job:
 	case <-ctx.Done():
@@ -199,13 +210,16 @@ func (w *writer) alone(job *write) error {
 	}
 	if err := w.c.Exec("COMMIT"); err != nil {
 		w.rollBack()
-		return &QueryError{Index: len(job.queries) - 1, Err: err}
+		return &QueryError{Index: max(0, len(job.queries)-1), Err: err}
 	}
 	w.committed()
 	return nil
 }
 
 func (w *writer) queries(job *write) error {
+	if job.run != nil {
+		return job.run(w.c)
+	}
 	for i := range job.queries {
 		if err := runQuery(w.c, i, &job.queries[i], w.d.size.Load(), job.sink); err != nil {
 			return err

@@ -85,6 +85,16 @@ func TestD1(t *testing.T) {
 		t.Errorf("d1 execute:\n%s", rows)
 	}
 
+	dump := filepath.Join(dir, "dump.sql")
+	p.must(t, dir, "d1", "execute", "papers", "--remote", "--command", "DROP TABLE docs")
+	p.must(t, dir, "d1", "export", "papers", "--remote", "--output", dump)
+	p.must(t, dir, "d1", "create", "copy")
+	if out := p.must(t, dir, "d1", "execute", "copy", "--remote", "-y", "--file", dump); !strings.Contains(out, "Executed") {
+		t.Errorf("d1 execute --file:\n%s", out)
+	}
+	if rows := p.must(t, dir, "d1", "execute", "copy", "--remote", "--json", "--command", "SELECT name, data FROM t ORDER BY id"); !strings.Contains(rows, `"one"`) || !strings.Contains(rows, `"two"`) {
+		t.Errorf("the imported copy:\n%s", rows)
+	}
 	p.kill()
 	p.up(t)
 	if a := p.get(t, p.host("db"), "/count"); a.Body != "2" {

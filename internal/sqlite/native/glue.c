@@ -403,6 +403,60 @@ static int64_t rows_written(nat_conn *c, nat_stmt *st, int64_t changes) {
   return cleared ? total + changes : total;
 }
 
+// nat_script runs all statements of a text that ends with a zero, each once and
+// without keeping it; their rows are dropped. The budget of each is its time in ns.
+void nat_script(nat_conn *c, const char *sql, int64_t budget, nat_script_result *r) {
+  const char *at = sql, *rest;
+  memset(r, 0, sizeof *r);
+  while (*at) {
+    sqlite3_stmt *s = NULL;
+    c->noted = 0;
+    c->deadline = nat_clock() + budget;
+    r->rc = sqlite3_prepare_v3(c->db, at, -1, 0, &s, &rest);
+    if (r->rc == OK && s) {
+      while ((r->rc = sqlite3_step(s)) == ROW) r->rows_read++;
+      if (r->rc == DONE) r->rc = OK;
+      r->statements++;
+    }
+    r->noted = c->noted;
+    if (r->rc) { // the message of the error outlives the statement
+      sqlite3_finalize(s);
+      break;
+    }
+    sqlite3_finalize(s);
+    at = rest;
+  }
+  r->offset = at - sql;
+}
+
+// nat_begin, nat_more and nat_end read the rows of one statement part by part: each
+// nat_more replaces the rows in out and stops at about enough bytes.
+int nat_begin(nat_conn *c, nat_stmt *st, const unsigned char *args, int nargs) {
+  c->len = 0;
+  return bind(st->s, args, nargs);
+}
+
+int nat_more(nat_conn *c, nat_stmt *st, size_t enough, int *done) {
+  int rc = OK;
+  c->len = 0;
+  *done = 0;
+  while (c->len < enough) {
+    rc = sqlite3_step(st->s);
+    if (rc != ROW) {
+      *done = rc == DONE;
+      return rc == DONE ? OK : rc;
+    }
+    for (int i = 0; i < st->columns; i++)
+      if ((rc = append(c, sqlite3_column_value(st->s, i)))) return rc;
+  }
+  return OK;
+}
+
+void nat_end(nat_stmt *st) {
+  sqlite3_reset(st->s);
+  sqlite3_clear_bindings(st->s);
+}
+
 // check_columns notices that SQLite has compiled the statement anew, as it does at
 // the first step after a change of the schema.
 static void check_columns(nat_stmt *st, nat_result *r) {

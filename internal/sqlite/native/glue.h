@@ -49,6 +49,14 @@ typedef struct nat_result {
   int64_t rows, changes, last_id, rows_read, rows_written;
 } nat_result;
 
+// nat_script_result is what a text of statements did.
+typedef struct nat_script_result {
+  int rc;
+  int noted;       // NAT_* of the statement that failed
+  int64_t offset;  // in bytes: where the statement that failed begins, or the end
+  int64_t statements, rows_read;
+} nat_script_result;
+
 int nat_open(const char *path, int flags, nat_conn **out);
 int nat_close(nat_conn *c);
 int nat_exec(nat_conn *c, const char *sql);
@@ -56,6 +64,10 @@ int nat_limit(nat_conn *c, int id, int value);
 int nat_prepare(nat_conn *c, const char *sql, int len, nat_stmt *st, int *tail);
 void nat_finalize(nat_stmt *st);
 void nat_run(nat_conn *c, nat_stmt *st, const unsigned char *args, int nargs, nat_result *r);
+void nat_script(nat_conn *c, const char *sql, int64_t budget, nat_script_result *r);
+int nat_begin(nat_conn *c, nat_stmt *st, const unsigned char *args, int nargs);
+int nat_more(nat_conn *c, nat_stmt *st, size_t enough, int *done);
+void nat_end(nat_stmt *st);
 int64_t nat_clock(void);
 
 #endif

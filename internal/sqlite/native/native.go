@@ -210,12 +210,12 @@ func (k *Conn) InTransaction() bool { return C.sqlite3_get_autocommit(k.c.db) ==
 
 // Size returns the bytes of the database as the connection sees it.
 func (k *Conn) Size() (int64, error) {
+	k.c.trusted = 1 // SQLite compiles statements anew when the schema has changed
+	defer func() { k.c.trusted = 0 }()
 	var product int64 = 1
 	for i, pragma := range []string{"PRAGMA page_count", "PRAGMA page_size"} {
 		if k.size[i] == nil { // not in the cache, where users would find what they may not ask
-			k.c.trusted = 1
 			s, _, err := k.compile(pragma)
-			k.c.trusted = 0
 			if err != nil {
 				return 0, err
 			}

@@ -272,3 +272,72 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+func TestScript(t *testing.T) {
+	c := open(t, native.Options{})
+	r, err := c.Script([]byte("CREATE TABLE t (a); -- one; two\nINSERT INTO t VALUES (1), (2);\nSELECT * FROM t"))
+	if err != nil || r.Statements != 3 || r.Rows != 2 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	for _, test := range []struct {
+		text      string
+		statement int64
+		want      string
+	}{
+		{"INSERT INTO t VALUES (3);\nINSERT INTO nowhere VALUES (4);", 2, "no such table: nowhere: SQLITE_ERROR"},
+		{"BEGIN; SELECT 1;", 1, "not authorized: SQLITE_AUTH"},
+		{"SELECT 'open", 1, "unrecognized token: \"'open\": SQLITE_ERROR"},
+		{"SELECT '" + strings.Repeat("a", 100_000) + "'; SELECT 1", 1, "string or blob too big: SQLITE_TOOBIG"},
+	} {
+		_, err := c.Script([]byte(test.text))
+		e, ok := errors.AsType[*native.ScriptError](err)
+		if !ok || e.Statement != test.statement || err.Error() != test.want {
+			t.Errorf("%.60s: %v", test.text, err)
+		}
+	}
+}
+
+func TestEach(t *testing.T) {
+	c := open(t, native.Options{Limits: native.Limits{ResultBytes: 10_000}})
+	s, _, err := c.Prepare("WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c LIMIT ?) SELECT i, hex(i) FROM c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, sum := 0, int64(0)
+	err = c.Each(s, encode([]any{50_000}), 4096, func(rows []byte) error {
+		parts++
+		for len(rows) > 0 {
+			var v native.Value
+			v, rows = native.Next(rows)
+			sum += v.Int
+			_, rows = native.Next(rows)
+		}
+		return nil
+	})
+	if err != nil || sum != 50_000*50_001/2 || parts < 100 {
+		t.Errorf("%d parts, sum %d, %v", parts, sum, err)
+	}
+	stop := errors.New("enough")
+	if err := c.Each(s, encode([]any{10}), 1, func([]byte) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("%v", err)
+	}
+	if got, _ := run(t, c, "SELECT 1"); got != "[[1]]" {
+		t.Errorf("afterwards: %s", got)
+	}
+}
+
+func TestLastStatementEnd(t *testing.T) {
+	for text, want := range map[string]int{
+		"":                                    0,
+		"SELECT 1":                            0,
+		"SELECT 1; SELECT":                    9,
+		"SELECT 'a;b":                         0,
+		"SELECT 1; SELECT 'a;b":               9,
+		"CREATE TRIGGER t BEGIN SELECT 1; ":   0,
+		"a; CREATE TRIGGER t BEGIN x; END; y": 33,
+	} {
+		if got := native.LastStatementEnd(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
