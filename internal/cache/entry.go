@@ -2,6 +2,7 @@ package cache
 
 import (
 	"os"
+	"strings"
 	"time"
 )
 
@@ -39,10 +40,10 @@ func (r *Response) size() int64 {
 	return n
 }
 
-// Field returns the first value of a field, by its name as it was stored.
+// Field returns the first value of a field, by its name in any case.
 func (r *Response) Field(name string) string {
 	for _, f := range r.Header {
-		if f.Name == name {
+		if strings.EqualFold(f.Name, name) {
 			return f.Value
 		}
 	}

@@ -39,6 +39,7 @@ type call struct {
 	feed   *feed            // nil unless a body is streamed
 	watch  *tail.Invocation // nil unless somebody watches the script
 
+	cache  cacheTry
 	asset  assets.Request
 	header func(name string) string // requestHeader, made once
 	added  []wire.Field             // scratch for a response's own fields
@@ -108,6 +109,7 @@ func (c *call) serve() {
 	c.target = target
 	switch {
 	case target.Site != nil && c.serveAsset():
+	case target.Cache != nil && target.Worker != nil && c.serveCached():
 	case target.Worker != nil:
 		c.proxy()
 	default:
@@ -138,6 +140,7 @@ func (c *call) end() {
 	c.status, c.bytesIn, c.bytesOut = 0, 0, 0
 	c.cause.Store(0)
 	c.asset = assets.Request{}
+	c.cache.reset()
 	c.s.calls.Put(c)
 }
 

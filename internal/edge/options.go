@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/selvage-dev/selvage/internal/assets"
+	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/edge/http1"
 	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
@@ -34,9 +35,19 @@ type Target struct {
 	Account, Script, Version string
 	Site                     Site   // nil without static assets
 	Worker                   Worker // nil without code
+	// Cache says where the worker's answers are kept; nil when they are not. It
+	// needs Options.Cache.
+	Cache *CacheScope
 	// Shares, when not nil, says which version answers a request; the other
 	// fields are those of the primary version then.
 	Shares Shares
+}
+
+// CacheScope is where the answers of a version are kept.
+type CacheScope struct {
+	Zone string
+	// Version keeps the versions of a worker apart; empty when they share.
+	Version string
 }
 
 // Shares divides the requests of a gradual deployment among its versions.
@@ -82,6 +93,9 @@ type Options struct {
 	Tails   *tail.Hub             // those who watch a script; nil: nobody can
 	Metrics prometheus.Registerer // nil: metrics are counted but not shown
 	Limits  Limits
+
+	// Cache keeps the answers of workers whose Target has a CacheScope.
+	Cache *cache.Store
 
 	// TrustedProxies are the addresses whose X-Forwarded-* are believed.
 	TrustedProxies []netip.Prefix

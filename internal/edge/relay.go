@@ -45,6 +45,9 @@ func (c *call) inform(n int) error {
 // is at the start of another exchange.
 func (c *call) relay() bool {
 	h := &c.head
+	if c.target.Cache != nil {
+		c.beginFill()
+	}
 	fields := c.filterResponse()
 	length := h.Length
 	bodiless := c.r.Method == http.MethodHead || h.Status == http.StatusNoContent || h.Status == http.StatusNotModified
@@ -70,6 +73,7 @@ func (c *call) relay() bool {
 		}
 		return false
 	}
+	c.endFill()
 	var trailers []wire.Field
 	if h.Chunked && !bodiless {
 		trailers = c.chunks.Trailers()
@@ -182,6 +186,9 @@ func (c *call) write(b []byte) bool {
 		return false
 	}
 	c.bytesOut += int64(len(b))
+	if c.cache.fill != nil {
+		c.cache.keep(b)
+	}
 	return true
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/edge/http1"
 	"github.com/selvage-dev/selvage/internal/edge/wire"
 	"github.com/selvage-dev/selvage/internal/tail"
@@ -23,6 +24,7 @@ type Server struct {
 	log      *slog.Logger
 	trusted  atomic.Pointer[[]netip.Prefix]
 	suffixes []string
+	cache    *cache.Store
 
 	http    *http1.Server
 	metrics *metrics
@@ -38,6 +40,7 @@ func New(o Options) *Server {
 		logs:     o.Logs,
 		tails:    o.Tails,
 		log:      o.Log,
+		cache:    o.Cache,
 		suffixes: make([]string, 0, len(o.CookieSuffixes)),
 	}
 	for _, suffix := range o.CookieSuffixes {

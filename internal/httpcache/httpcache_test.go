@@ -74,6 +74,8 @@ func TestJudge(t *testing.T) {
 		{name: "other private field", status: 200, header: "set-cookie: a=b\ncache-control: private=\"x\"", refused: "Set-Cookie"},
 		{name: "authorization", status: 200, o: httpcache.Options{Authorized: true}, header: "cache-control: max-age=60", refused: "Authorization"},
 		{name: "authorization, public", status: 200, o: httpcache.Options{Authorized: true}, header: "cache-control: public, max-age=60", ttl: time.Minute},
+		{name: "explicit", status: 200, o: httpcache.Options{Explicit: true}, header: "cache-control: public", refused: "does not say"},
+		{name: "explicit, max-age", status: 200, o: httpcache.Options{Explicit: true}, header: "cache-control: max-age=60", ttl: time.Minute},
 		{name: "forced", status: 500, o: httpcache.Options{TTL: time.Second}, header: "cache-control: no-store", ttl: time.Second},
 		{name: "forced with cookie", status: 200, o: httpcache.Options{TTL: time.Second}, header: "set-cookie: a=b", refused: "Set-Cookie"},
 		{name: "forbidden", status: 200, o: httpcache.Options{TTL: -1}, header: "cache-control: max-age=60", refused: "request"},

@@ -29,6 +29,8 @@ type Options struct {
 	// Authorized says that the request carried Authorization; then the response
 	// must allow storing (RFC 9111, section 3.5), unless TTL decides.
 	Authorized bool
+	// Explicit refuses a response that does not say how long it is fresh.
+	Explicit bool
 }
 
 // Judge decides on a response to a GET request, its fields in canonical form. A
@@ -69,6 +71,9 @@ func Judge(status int, h http.Header, now time.Time, o Options) Verdict {
 	}
 	v := Verdict{DropCookie: c.dropCookie, Age: ageOf(h)}
 	fresh, explicit := lifetime(h, c, now)
+	if !explicit && o.Explicit {
+		return refused("it does not say how long it is fresh")
+	}
 	if !explicit {
 		fresh = defaultLifetime(status)
 	}

@@ -37,6 +37,7 @@ func edgeTarget(r *workers.Route) edge.Target {
 	if r.Code {
 		t.Worker = edgeWorker{r}
 	}
+	t.Cache = (*edge.CacheScope)(r.Cache)
 	if r.Gradual() {
 		t.Shares = edgeShares{r}
 	}

@@ -164,6 +164,7 @@ func (s *Server) openEdge(context.Context) error {
 		Tails:          s.tails,
 		Log:            s.log,
 		Metrics:        s.registry,
+		Cache:          s.cache,
 		Limits:         edgeLimits(c),
 		TrustedProxies: c.TrustedProxies,
 		CookieSuffixes: []string{s.accounts.Account().Subdomain + "." + workersZone(c), workersZone(c), "pages." + c.Domain, c.Domain},

@@ -92,9 +92,6 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	return in, nil
 }
 
-// cacheZone names the cache of a script: what one puts in, no other finds.
-func cacheZone(sc scope) string { return sc.account + "/" + sc.script }
-
 func (s *Service) lineWriter(u *unit) func(workerd.LogLine) {
 	to := s.o.OnLog
 	if to == nil {

@@ -22,6 +22,8 @@ type Route struct {
 	Site    *assets.Site // static assets, nil when there are none
 	Code    bool         // there is a worker to run; without it Acquire fails
 	Preview bool         // reached through a preview hostname
+	// Cache is where the worker's answers are kept; nil when it did not ask for that.
+	Cache *CacheScope
 
 	unit   *unit
 	shares *Shares // of a gradual deployment; else nil
@@ -141,7 +143,7 @@ func (s *Service) routeOf(ctx context.Context, version string) (*Route, error) {
 	}
 	return &Route{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version,
-		Site: u.site, Code: u.doc.hasCode(), unit: u,
+		Site: u.site, Code: u.doc.hasCode(), Cache: u.doc.Cache.scope(u.scope, u.version), unit: u,
 	}, nil
 }
 

@@ -45,11 +45,11 @@ func metadataKeys() map[string]metadataKey {
 		"migrations":          {read: into(func(u *Upload) any { return &u.Migrations })},
 		"exports":             {read: readExports},
 		"tags":                {read: into(func(u *Upload) any { return &u.Tags })},
+		"cache_options":       {read: into(func(u *Upload) any { return &u.Cache })},
 
 		"usage_model":          {ignored: true}, // there is one
 		"package_dependencies": {ignored: true}, // names from package.json, for statistics
 		"code_update_strategy": {ignored: true}, // how objects move to new code; see handOver
-		"cache_options":        {ignored: true}, // there is no cache in front of a worker
 
 		"containers":               {later: "Containers"},
 		"capnp_schema":             {later: "Cap'n Proto schemas"},

@@ -50,6 +50,8 @@ type Upload struct {
 	Limits    json.RawMessage `json:"limits"`    // kept and returned
 	Placement json.RawMessage `json:"placement"` // kept and returned
 
+	Cache *CacheOptions `json:"cache_options"` // nil: the worker's answers are not cached
+
 	// Script settings; nil leaves them as they are. They belong to the script,
 	// not to the version: only [Service.PutScript] applies them.
 	Logpush       *bool           `json:"logpush"`

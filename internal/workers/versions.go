@@ -228,7 +228,7 @@ func (s *Service) document(ctx context.Context, sc scope, u *Upload, latest *ver
 	doc := &document{
 		MainModule: u.MainModule, BodyPart: u.BodyPart,
 		CompatibilityDate: u.CompatibilityDate, CompatibilityFlags: u.CompatibilityFlags,
-		Limits: u.Limits, Placement: u.Placement, ObjectExports: u.ObjectExports,
+		Limits: u.Limits, Placement: u.Placement, ObjectExports: u.ObjectExports, Cache: u.Cache,
 		Annotations: maps.Clone(u.Annotations), Origin: u.Origin,
 	}
 	if doc.Bindings, doc.Modules, err = s.resolveBindings(sc, u, modules, old); err != nil {

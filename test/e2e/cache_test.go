@@ -264,3 +264,128 @@ func TestFetchCache(t *testing.T) {
 		t.Errorf("a range of what is cached: %s", got)
 	}
 }
+
+// countingWorker says how often it has run, with the fields its query names.
+const countingWorker = `let runs = 0;
+export default { async fetch(req) {
+	const url = new URL(req.url);
+	const headers = new Headers(url.searchParams);
+	headers.delete("status");
+	headers.delete("slow");
+	const n = ++runs;
+	if (url.searchParams.has("slow")) {
+		const { readable, writable } = new TransformStream();
+		const w = writable.getWriter();
+		w.write(new TextEncoder().encode("begun "));
+		if (url.searchParams.get("slow") === "abort") setTimeout(() => w.abort(new Error("broken")), 50);
+		else setTimeout(() => { w.write(new TextEncoder().encode("run " + n)); w.close(); }, 50);
+		return new Response(readable, { headers });
+	}
+	return new Response("run " + n + " " + req.method, { headers, status: Number(url.searchParams.get("status") ?? 200) });
+} };`
+
+func cachingWorker(t *testing.T, name, cache string) string {
+	t.Helper()
+	return project(t, map[string]string{
+		"wrangler.jsonc": fmt.Sprintf(`{"name": %q, "main": "index.js", "compatibility_date": "2026-09-01", "cache": %s}`, name, cache),
+		"index.js":       countingWorker,
+	})
+}
+
+// TestCacheInFront: a Worker with "cache": {"enabled": true} is asked once.
+func TestCacheInFront(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	p.must(t, cachingWorker(t, "f", `{"enabled": true}`), "deploy")
+	p.must(t, cachingWorker(t, "off", `{"enabled": false}`), "deploy")
+	p.must(t, cachingWorker(t, "x", `{"enabled": true, "cross_version_cache": true}`), "deploy")
+	fresh := "cache-control=public,max-age%3D60"
+	for _, c := range []struct {
+		name, host, path   string
+		first, second      string // fields of the two requests
+		status, again      string // of the first and the second answer
+		runs               int    // of the worker for the two
+		method2, wantField string
+	}{
+		{name: "max-age", path: "/a?" + fresh, status: "MISS", again: "HIT", runs: 1, wantField: "Age"},
+		{name: "a HEAD", path: "/head?" + fresh, status: "MISS", again: "HIT", runs: 1, method2: "HEAD"},
+		{name: "nothing said", path: "/b", status: "BYPASS", again: "BYPASS", runs: 2},
+		{name: "no-store", path: "/c?cache-control=no-store", status: "BYPASS", again: "BYPASS", runs: 2},
+		{name: "private", path: "/d?cache-control=private,max-age%3D60", status: "BYPASS", again: "BYPASS", runs: 2},
+		{name: "cookie", path: "/e?set-cookie=a&" + fresh, status: "BYPASS", again: "BYPASS", runs: 2},
+		{name: "404", path: "/g?status=404&" + fresh, status: "MISS", again: "HIT", runs: 1},
+		{name: "the CDN's own field", path: "/h?cache-control=no-store&cdn-cache-control=max-age%3D60", status: "MISS", again: "HIT", runs: 1},
+		{name: "a POST", path: "/i?" + fresh, status: "MISS", again: "DYNAMIC", runs: 2, method2: "POST"},
+		{name: "authorization", path: "/j?" + fresh, second: "Authorization: x", status: "MISS", again: "BYPASS", runs: 2},
+		{name: "vary, same", path: "/k?vary=accept&" + fresh, first: "Accept: a", second: "Accept: a", status: "MISS", again: "HIT", runs: 1},
+		{name: "vary, other", path: "/l?vary=accept&" + fresh, first: "Accept: a", second: "Accept: b", status: "MISS", again: "MISS", runs: 2},
+		{name: "poisoned", path: "/m?" + fresh, second: "X-Forwarded-Host: evil.test", status: "MISS", again: "MISS", runs: 2},
+		{name: "encoded", path: "/n?content-encoding=gzip&" + fresh, first: "Accept-Encoding: gzip", second: "Accept-Encoding: br", status: "MISS", again: "MISS", runs: 2},
+		{name: "a stream", path: "/o?slow=1&" + fresh, status: "MISS", again: "HIT", runs: 1},
+		{name: "forged status", path: "/p?cf-cache-status=HIT", status: "BYPASS", again: "BYPASS", runs: 2},
+		{name: "switched off", host: "off", path: "/q?" + fresh, runs: 2},
+	} {
+		host := p.host("f")
+		if c.host != "" {
+			host = p.host(c.host)
+		}
+		ask := func(method, field string) answer {
+			if method == "" {
+				method = http.MethodGet
+			}
+			req := p.request(t, method, host, c.path, nil)
+			if name, value, ok := strings.Cut(field, ": "); ok {
+				req.Header.Set(name, value)
+			}
+			return do(t, req)
+		}
+		one, two := ask("", c.first), ask(c.method2, c.second)
+		same := one.Body == two.Body || c.method2 == "HEAD" && two.Header.Get("Content-Length") == fmt.Sprint(len(one.Body)) && two.Body == ""
+		if got := one.Header.Get("CF-Cache-Status"); got != c.status {
+			t.Errorf("%s: the first answer is %q, want %q", c.name, got, c.status)
+		}
+		if got := two.Header.Get("CF-Cache-Status"); got != c.again || same != (c.runs == 1) {
+			t.Errorf("%s: the second answer is %q, want %q; bodies %q and %q", c.name, got, c.again, one.Body, two.Body)
+		}
+		if c.wantField != "" && two.Header.Get(c.wantField) == "" {
+			t.Errorf("%s: no %s in %v", c.name, c.wantField, two.Header)
+		}
+		if c.runs == 1 && (one.Status != two.Status || two.Header.Get("CF-Ray") == one.Header.Get("CF-Ray")) {
+			t.Errorf("%s: status %d and %d, rays %q and %q", c.name, one.Status, two.Status, one.Header.Get("CF-Ray"), two.Header.Get("CF-Ray"))
+		}
+	}
+
+	// A body that breaks off is not kept.
+	for range 2 {
+		c := http.Client{Timeout: 10 * time.Second}
+		if res, err := c.Do(p.request(t, http.MethodGet, p.host("f"), "/broken?slow=abort&"+fresh, nil)); err == nil {
+			if res.Header.Get("CF-Cache-Status") == "HIT" {
+				t.Error("a body that broke off is served from the cache")
+			}
+			res.Body.Close()
+		}
+	}
+
+	// Conditions and ranges of what is kept.
+	p.get(t, p.host("f"), "/r?etag=%22v%22&"+fresh)
+	for field, want := range map[string]int{"If-None-Match: \"v\"": 304, "Range: bytes=0-2": 206, "Range: bytes=900-": 416} {
+		req := p.request(t, http.MethodGet, p.host("f"), "/r?etag=%22v%22&"+fresh, nil)
+		name, value, _ := strings.Cut(field, ": ")
+		req.Header.Set(name, value)
+		if a := do(t, req); a.Status != want || want == 206 && a.Body != "run" {
+			t.Errorf("%s: %d %q, want %d", field, a.Status, a.Body, want)
+		}
+	}
+
+	// A new version begins anew, unless versions share.
+	for name, want := range map[string]string{"f": "MISS", "x": "HIT"} {
+		path := "/version?" + fresh
+		p.get(t, p.host(name), path)
+		dir := cachingWorker(t, name, map[string]string{"f": `{"enabled": true}`, "x": `{"enabled": true, "cross_version_cache": true}`}[name])
+		rewrite(t, dir, "index.js", countingWorker+"// again")
+		p.must(t, dir, "deploy")
+		if a := p.get(t, p.host(name), path); a.Header.Get("CF-Cache-Status") != want {
+			t.Errorf("%s after a deploy: %q, want %q", name, a.Header.Get("CF-Cache-Status"), want)
+		}
+	}
+}
