@@ -31,6 +31,7 @@ func suites() []suite {
 		{"assets", staticAssets},
 		{"coldstart", coldStart},
 		{"deploy", deployShare},
+		{"deploycli", deployWithoutNode},
 		{"idle", idleMemory},
 		{"scale", scale},
 		{"kv", kvStore},
@@ -39,7 +40,7 @@ func suites() []suite {
 }
 
 func main() {
-	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, idle, scale, kv, cache")
+	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, deploycli, idle, scale, kv, cache")
 	rounds := flag.Int("rounds", 5, "rounds of every comparison")
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
 	reports := flag.String("reports", "bench/reports", "folder for the report")

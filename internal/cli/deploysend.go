@@ -81,6 +81,10 @@ func (a *app) prepare(ctx context.Context, c *client.Client, p *plan) error {
 	if p.built == nil {
 		return nil
 	}
+	if p.exists && p.upload.Observability == nil {
+		// What is no longer in the configuration is switched off, as with wrangler.
+		p.upload.Observability = map[string]bool{"enabled": false}
+	}
 	if err := a.provision(ctx, c, p); err != nil {
 		return err
 	}

@@ -16,10 +16,14 @@ import (
 )
 
 // projectFlags say which worker a command is about.
-type projectFlags struct{ file, env, name string }
+type projectFlags struct {
+	file, env, name string
+	envSet          func() bool // --env was given, if only as ""
+}
 
 func (f *projectFlags) add(a *app, cmd *cobra.Command) {
 	flags := cmd.Flags()
+	f.envSet = func() bool { return flags.Changed("env") }
 	// It hides the platform's own --config, which has no use here: SELVAGE_CONFIG still names that.
 	flags.StringVarP(&f.file, "config", "c", "", "the project's configuration (default: wrangler.json, .jsonc or .toml here or above)")
 	flags.StringVarP(&f.env, "env", "e", "", "environment of the configuration (CLOUDFLARE_ENV)")
@@ -34,7 +38,7 @@ func (a *app) loadProject(f *projectFlags) (*project.Config, error) {
 		return nil, fmt.Errorf("find the current folder: %w", err)
 	}
 	o := project.Options{Dir: dir, File: f.file, Env: f.env}
-	if o.Env == "" {
+	if !f.envSet() {
 		o.Env = a.getenv("CLOUDFLARE_ENV")
 	}
 	if o.File != "" {

@@ -168,6 +168,7 @@ func Load(o Options) (*Config, error) {
 		c.Root = filepath.Dir(src.user)
 	}
 	c.fill(values, p)
+	slices.Sort(p.warnings)
 	c.Warnings = p.warnings
 	if len(p.errors) > 0 {
 		return c, &Error{File: src.file, Problems: p.errors}
@@ -207,6 +208,7 @@ func (c *Config) fill(values map[string]any, p *problems) {
 	if c.Assets != nil && c.Assets.Directory != "" {
 		c.Assets.Directory = resolve(dir, c.Assets.Directory)
 	}
+	checkEffect(values, p)
 	c.routes(values, p)
 	c.Bindings = bindings(values, p)
 	c.blobs(values, dir, p)

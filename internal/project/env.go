@@ -55,7 +55,6 @@ func choose(raw map[string]any, env string, p *problems) map[string]any {
 	}
 	checkMissing(raw, mine, env, p)
 	rename(out, mine["name"], env)
-	slices.Sort(p.warnings)
 	return out
 }
 
@@ -83,6 +82,43 @@ func checkMissing(raw, mine map[string]any, env string, p *problems) {
 			}
 		}
 	}
+}
+
+// checkEffect warns about what is understood but changes nothing here.
+func checkEffect(values map[string]any, p *problems) {
+	for _, name := range noEffect() {
+		if !empty(values[name]) {
+			p.warnf("%q has no effect here", name)
+		}
+	}
+	for name, known := range within() {
+		object, _ := values[name].(map[string]any)
+		for _, inner := range slices.Sorted(maps.Keys(object)) {
+			if !slices.Contains(known, inner) && !empty(object[inner]) {
+				p.warnf("\"%s.%s\" has no effect here", name, inner)
+			}
+		}
+	}
+	if values["pages_build_output_dir"] != nil {
+		p.errorf("\"pages_build_output_dir\" makes this a Pages project; selvage deploys Workers")
+	}
+}
+
+// empty says whether a value asks for nothing.
+func empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
 }
 
 // checkForms holds that known keys have their type and warns about others.

@@ -26,6 +26,23 @@ type key struct {
 	form  form
 }
 
+// noEffect are keys that change what Cloudflare's own platform does, and that
+// have no counterpart here. What is only for other commands is not among them.
+func noEffect() []string {
+	return []string{"access", "addresses", "cloudchamber", "compliance_region", "connect", "first_party_worker", "previews"}
+}
+
+// within are the keys of objects that are read here, key by key.
+func within() map[string][]string {
+	return map[string][]string{
+		"assets":   {"directory", "binding", "html_handling", "not_found_handling", "run_worker_first"},
+		"build":    {"command", "cwd", "watch_dir"},
+		"triggers": {"crons"},
+		"secrets":  {"required"},
+		"unsafe":   {"bindings"},
+	}
+}
+
 // keys is every key of the configuration; bindings add theirs.
 func keys() map[string]key {
 	all := map[string]key{

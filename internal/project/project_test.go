@@ -273,6 +273,7 @@ func TestBadConfigurations(t *testing.T) {
 		"migration":         {"wrangler.json", `{"migrations":[{"new_classes":["A"]}]}`, `has no "tag"`},
 		"route":             {"wrangler.json", `{"routes":[{"zone_name":"a.test"}]}`, "is not valid"},
 		"custom domain":     {"wrangler.json", `{"routes":[{"pattern":"a.test/*","custom_domain":true}]}`, "is not a hostname"},
+		"pages":             {"wrangler.json", `{"pages_build_output_dir":"dist"}`, "Pages project"},
 		"assets":            {"wrangler.json", `{"assets":{"directory":"./none"}}`, "is no folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -292,7 +293,9 @@ func TestUnknownKeysWarn(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "wrangler.json", `{"name":"w","comptibility_date":"x","kv_namespaces":[{"binding":"K","id":"1","idd":2}]}`, "")
 	all := strings.Join(c.Warnings, "\n")
-	for _, want := range []string{`"comptibility_date"`, `"kv_namespaces[0].idd"`} {
+	c2 := mustLoad(t, "wrangler.json", `{"name":"w","access":true,"connect":[],"assets":{"directory":".","exclude":["a"]},"triggers":{"events":[{"type":"x"}]}}`, "")
+	all += strings.Join(c2.Warnings, "\n")
+	for _, want := range []string{`"comptibility_date"`, `"kv_namespaces[0].idd"`, `"access" has no effect`, `"assets.exclude" has no effect`, `"triggers.events" has no effect`} {
 		if !strings.Contains(all, want) {
 			t.Errorf("warnings %q lack %s", c.Warnings, want)
 		}

@@ -476,3 +476,40 @@ func TestOursProvisionsTriggersEnvironments(t *testing.T) {
 		}
 	}
 }
+
+// TestOursOldCompatibilityDate holds that an app of last year is built as wrangler
+// does where it has wrangler's packages, and is told what to do where it has not.
+func TestOursOldCompatibilityDate(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	dir := project(t, map[string]string{
+		"wrangler.jsonc": `{ "name": "old", "main": "index.ts", "compatibility_date": "2025-06-01", "compatibility_flags": ["nodejs_compat"] }`,
+		"index.ts":       "import fs from 'node:fs'; import path from 'node:path';\nexport default { fetch() { return new Response([typeof fs.readFileSync, path.sep, process.platform, typeof performance.now].join()); } };",
+	})
+	if _, stderr, code := p.ours(t, dir, "", "deploy"); code != 1 || !strings.Contains(stderr, `"node:fs" is part of the runtime from the compatibility date 2025-09-15 on`) || !strings.Contains(stderr, "index.ts:1:") {
+		t.Errorf("without unenv: %d %s", code, stderr)
+	}
+	modules := filepath.Join(repo(t), "tools", "node_modules")
+	if err := os.MkdirAll(filepath.Join(dir, "node_modules", "@cloudflare"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"unenv", "@cloudflare/unenv-preset"} {
+		if err := os.Symlink(filepath.Join(modules, name), filepath.Join(dir, "node_modules", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.must(t, dir, "deploy", "--name", "theirs")
+	p.deployOurs(t, dir, "--name", "mine")
+	if want, got := p.get(t, p.host("theirs"), "/"), p.get(t, p.host("mine"), "/"); want.Status != 200 || got.Body != want.Body {
+		t.Errorf("GET / = %d %q, with wrangler %d %q", got.Status, got.Body, want.Status, want.Body)
+	}
+	// Without the module that is missing, the runtime's own is enough.
+	rewrite(t, dir, "index.ts", "import path from 'node:path';\nexport default { fetch() { return new Response(path.join('a', 'b') + typeof process.env); } };")
+	if err := os.RemoveAll(filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	p.deployOurs(t, dir)
+	if a := p.get(t, p.host("old"), "/"); a.Body != "a/bobject" {
+		t.Errorf("GET / = %d %q", a.Status, a.Body)
+	}
+}
