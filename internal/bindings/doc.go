@@ -6,7 +6,8 @@
 //	egress.sock   the global outbound: fetch(), WebSocket clients, connect()
 //	d1-N.sock     a D1 database that the version binds
 //	assets.sock   env.ASSETS.fetch(), when the version has static assets
-//	kv-N.sock     a KV namespace that the version binds, see kvHandler
+//	kv-N.sock     a KV namespace that the version binds, see kvHandler; served by
+//	              package unixhttp
 //	cache.sock    caches.default and caches.open()
 //	ratelimit.sock  limit() of the rate limiting bindings, when the version has any
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/selvage-dev/selvage/internal/bindings/unixhttp"
 )
 
 // maxSocketPath is the longest path that fits into a sockaddr_un on Linux, with
@@ -28,7 +31,7 @@ type door struct {
 	// base derives from the door's life: it ends when the door closes.
 	base func() context.Context
 
-	servers []*http.Server
+	servers []io.Closer
 	onClose []func()
 
 	// handlers counts handlers in flight; closing forbids new ones. The mutex
@@ -69,6 +72,18 @@ func (d *door) listen(ctx context.Context, path string, srv *http.Server) error 
 	})
 	d.servers = append(d.servers, srv)
 	d.serving.Go(func() { _ = srv.Serve(ln) }) // ends only when the listener is closed
+	return nil
+}
+
+// listenLean makes the socket and has the handler answer it without net/http's server.
+func (d *door) listenLean(ctx context.Context, path string, log *slog.Logger, handler func(*unixhttp.Exchange)) error {
+	ln, err := listenUnix(ctx, path)
+	if err != nil {
+		return err
+	}
+	srv := &unixhttp.Server{Handler: handler, Context: d.base(), Log: log}
+	d.servers = append(d.servers, srv)
+	d.serving.Go(func() { _ = srv.Serve(ln) }) // as above
 	return nil
 }
 

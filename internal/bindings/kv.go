@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/selvage-dev/selvage/internal/bindings/unixhttp"
 	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/kv"
 )
@@ -53,38 +54,44 @@ type kvHandler struct {
 	metrics   *kvMetrics
 }
 
-func (h *kvHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *kvHandler) serveExchange(x *unixhttp.Exchange) {
 	began := time.Now()
-	op, outcome, err := h.serve(w, r)
+	op, outcome, err := h.serve(x)
 	if err != nil {
-		outcome = h.refuse(w, r, op, err)
+		outcome = h.refuse(x, op, err)
 	}
 	h.metrics.observe(op, outcome, time.Since(began))
 }
 
 // serve answers a request that can be; of one that cannot it returns the error
 // and has written nothing.
-func (h *kvHandler) serve(w http.ResponseWriter, r *http.Request) (kvOp, kvOutcome, error) {
-	// The body of the answer is the value and nothing else; guessing its type
-	// costs time and nobody looks at it.
-	w.Header()["Content-Type"] = nil
-	w.Header()["Date"] = nil
+func (h *kvHandler) serve(x *unixhttp.Exchange) (kvOp, kvOutcome, error) {
+	r := x.Request
 	key, err := kvKey(r)
 	switch {
 	case err != nil:
 		return kvGet, kvRefused, err
 	case r.Method == http.MethodGet && key == "":
-		return h.list(w, r)
+		return h.list(x)
 	case r.Method == http.MethodGet:
-		return h.get(w, r, key)
+		return h.get(x, key)
 	case r.Method == http.MethodPut:
-		return kvPut, kvOK, h.put(r, key)
+		return kvPut, kvOK, done(x, h.put(x, key))
 	case r.Method == http.MethodDelete:
-		return kvDelete, kvOK, h.kv.Delete(r.Context(), h.account, h.namespace, key)
+		return kvDelete, kvOK, done(x, h.kv.Delete(x.Context(), h.account, h.namespace, key))
 	case r.Method == http.MethodPost && r.URL.Path == "/bulk/get":
-		return kvBulkGet, kvOK, h.bulkGet(w, r) //nolint:contextcheck // a closure over the request's context
+		return kvBulkGet, kvOK, h.bulkGet(x)
 	}
 	return kvGet, kvRefused, &kv.Error{Code: kv.CodeInvalidRequest, Status: http.StatusMethodNotAllowed, Message: "Not an operation of a KV namespace"}
+}
+
+// done answers an operation without a result.
+func done(x *unixhttp.Exchange, err error) error {
+	if err == nil {
+		x.Begin(http.StatusOK, "OK")
+		x.Send(nil)
+	}
+	return err
 }
 
 // kvKey is the key that the path names, "" for the root.
@@ -100,52 +107,41 @@ func kvKey(r *http.Request) (string, error) {
 	return key, nil
 }
 
-func (h *kvHandler) get(w http.ResponseWriter, r *http.Request, key string) (kvOp, kvOutcome, error) {
-	if i := strings.Index(r.URL.RawQuery, "cache_ttl="); i >= 0 {
-		if err := kv.CheckCacheTTL(r.URL.Query().Get("cache_ttl")); err != nil {
+func (h *kvHandler) get(x *unixhttp.Exchange, key string) (kvOp, kvOutcome, error) {
+	if u := x.Request.URL; strings.Contains(u.RawQuery, "cache_ttl=") {
+		if err := kv.CheckCacheTTL(u.Query().Get("cache_ttl")); err != nil {
 			return kvGet, kvRefused, err
 		}
 	}
-	e, ok, err := h.kv.Get(r.Context(), h.account, h.namespace, key)
+	e, ok, err := h.kv.Get(x.Context(), h.account, h.namespace, key)
 	if err != nil {
 		return kvGet, kvOK, err
 	}
 	if !ok {
-		w.WriteHeader(http.StatusNotFound)
+		x.Begin(http.StatusNotFound, "Not Found")
+		x.Send(nil)
 		return kvGet, kvMiss, nil
 	}
-	head := w.Header()
+	x.Begin(http.StatusOK, "OK")
 	if e.Metadata != nil {
-		head[kvMetadataHeader] = []string{string(e.Metadata)}
+		x.Field(kvMetadataHeader, string(e.Metadata))
 	}
 	if e.Expires != 0 {
-		head[kvExpirationHeader] = []string{strconv.FormatInt(e.Expires, 10)}
+		x.Field(kvExpirationHeader, strconv.FormatInt(e.Expires, 10))
 	}
-	head["Content-Length"] = []string{strconv.FormatInt(e.Size, 10)}
-	w.WriteHeader(http.StatusOK)
-	if err := writeEntry(w, e); err != nil {
-		if context.Cause(r.Context()) == nil {
-			h.log.WarnContext(r.Context(), "a KV value broke off", "namespace", h.namespace, "error", err)
-		}
-		panic(http.ErrAbortHandler) // the worker must not take a part for the whole
+	if e.File == nil {
+		x.Send(e.Value)
+		return kvGet, kvOK, nil
+	}
+	defer hangUp(e.File)
+	if err := x.SendFile(e.File, e.Size); err != nil && context.Cause(x.Context()) == nil {
+		h.log.WarnContext(x.Context(), "a KV value broke off", "namespace", h.namespace, "error", err)
 	}
 	return kvGet, kvOK, nil
 }
 
-func writeEntry(w io.Writer, e kv.Entry) error {
-	if e.File == nil {
-		_, err := w.Write(e.Value)
-		return err
-	}
-	defer hangUp(e.File)
-	n, err := io.Copy(w, io.LimitReader(e.File, e.Size))
-	if err == nil && n != e.Size {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-func (h *kvHandler) put(r *http.Request, key string) error {
+func (h *kvHandler) put(x *unixhttp.Exchange, key string) error {
+	r := x.Request
 	pair := kv.Pair{Key: key}
 	if m := r.Header[kvMetadataHeader]; len(m) > 0 {
 		pair.Metadata = []byte(m[0])
@@ -162,10 +158,10 @@ func (h *kvHandler) put(r *http.Request, key string) error {
 		}
 	}
 	var err error
-	if pair.Value, err = h.kv.Stage(r.Context(), h.account, h.namespace, r.Body, r.ContentLength); err != nil {
+	if pair.Value, err = h.kv.Stage(x.Context(), h.account, h.namespace, r.Body, r.ContentLength); err != nil {
 		return err
 	}
-	return h.kv.Put(r.Context(), h.account, h.namespace, pair)
+	return h.kv.Put(x.Context(), h.account, h.namespace, pair)
 }
 
 type kvListedKey struct {
@@ -174,8 +170,8 @@ type kvListedKey struct {
 	Metadata   string `json:"metadata,omitempty"` // JSON, as the runtime wants it
 }
 
-func (h *kvHandler) list(w http.ResponseWriter, r *http.Request) (kvOp, kvOutcome, error) {
-	q := r.URL.Query()
+func (h *kvHandler) list(x *unixhttp.Exchange) (kvOp, kvOutcome, error) {
+	q := x.Request.URL.Query()
 	o := kv.ListOptions{Prefix: q.Get("prefix"), Cursor: q.Get("cursor")}
 	if text := q.Get("key_count_limit"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -184,7 +180,7 @@ func (h *kvHandler) list(w http.ResponseWriter, r *http.Request) (kvOp, kvOutcom
 		}
 		o.Limit = n
 	}
-	page, err := h.kv.List(r.Context(), h.account, h.namespace, o)
+	page, err := h.kv.List(x.Context(), h.account, h.namespace, o)
 	if err != nil {
 		return kvList, kvOK, err
 	}
@@ -196,25 +192,26 @@ func (h *kvHandler) list(w http.ResponseWriter, r *http.Request) (kvOp, kvOutcom
 	for i, k := range page.Keys {
 		out.Keys[i] = kvListedKey{Name: k.Name, Expiration: k.Expires, Metadata: string(k.Metadata)}
 	}
-	return kvList, kvOK, writeKVJSON(w, out)
+	return kvList, kvOK, sendJSON(x, out)
 }
 
-func writeKVJSON(w http.ResponseWriter, v any) error {
+func sendJSON(x *unixhttp.Exchange, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, err = w.Write(body)
-	return err
+	x.Begin(http.StatusOK, "OK")
+	x.Field("Content-Type", "application/json")
+	x.Send(body)
+	return nil
 }
 
-// refuse answers with an error. The server of net/http writes the usual words into the status
-// line, so the answer is written by hand, on a connection that then ends.
-func (h *kvHandler) refuse(w http.ResponseWriter, r *http.Request, op kvOp, err error) kvOutcome {
+// refuse answers with an error, its message in the status line.
+func (h *kvHandler) refuse(x *unixhttp.Exchange, op kvOp, err error) kvOutcome {
 	var public *kv.Error
-	status, message := http.StatusInternalServerError, "Internal error of the platform; its log has the cause"
+	// What the service fails at is a *kv.Error. The rest is a request that could
+	// not be read, or a process that has ended.
+	status, message := http.StatusBadRequest, "The request broke off"
 	switch {
 	case errors.Is(err, fsx.ErrNoSpace):
 		status, message = http.StatusInsufficientStorage, "No space is left on the platform's disk"
@@ -231,23 +228,13 @@ func (h *kvHandler) refuse(w http.ResponseWriter, r *http.Request, op kvOp, err 
 	outcome := kvRefused
 	if status >= http.StatusInternalServerError {
 		outcome = kvFailed
-	}
-	if context.Cause(r.Context()) != nil || errors.Is(err, io.ErrUnexpectedEOF) {
-		panic(http.ErrAbortHandler) // nobody is there to read it
-	}
-	if status >= http.StatusInternalServerError {
-		h.log.ErrorContext(r.Context(), "a KV operation failed", "namespace", h.namespace, "operation", string(op), "error", err)
+		h.log.ErrorContext(x.Context(), "a KV operation failed", "namespace", h.namespace, "operation", string(op), "error", err)
 	}
 	// What is left of a value must be read: the runtime reads the answer when it
 	// has written its request.
-	_, _ = io.CopyN(io.Discard, r.Body, 4*kv.MaxValueSize)
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	defer hangUp(conn)
-	_ = conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
-	_, _ = io.WriteString(conn, "HTTP/1.1 "+strconv.Itoa(status)+" "+message+"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	_, _ = io.CopyN(io.Discard, x.Request.Body, 4*kv.MaxValueSize)
+	x.Begin(status, message)
+	x.Send(nil)
 	return outcome
 }
 

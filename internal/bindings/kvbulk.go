@@ -5,11 +5,12 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/selvage-dev/selvage/internal/bindings/unixhttp"
 	"github.com/selvage-dev/selvage/internal/kv"
 )
 
 // bulkGet answers get() with several keys.
-func (h *kvHandler) bulkGet(w http.ResponseWriter, r *http.Request) error {
+func (h *kvHandler) bulkGet(x *unixhttp.Exchange) error {
 	refuse := func(message string) error {
 		return &kv.Error{Code: kv.CodeInvalidRequest, Status: http.StatusBadRequest, Message: message}
 	}
@@ -19,7 +20,7 @@ func (h *kvHandler) bulkGet(w http.ResponseWriter, r *http.Request) error {
 		WithMetadata bool        `json:"withMetadata"`
 		CacheTTL     json.Number `json:"cacheTtl"`
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBulkGetBody+1))
+	body, err := io.ReadAll(io.LimitReader(x.Request.Body, maxBulkGetBody+1))
 	switch {
 	case err != nil:
 		return err
@@ -36,12 +37,12 @@ func (h *kvHandler) bulkGet(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out, err := bulkValues(in.Keys, in.Type == "json", in.WithMetadata, func(key string) (kv.Entry, bool, error) {
-		return h.kv.Get(r.Context(), h.account, h.namespace, key)
+		return h.kv.Get(x.Context(), h.account, h.namespace, key)
 	})
 	if err != nil {
 		return err
 	}
-	return writeKVJSON(w, out)
+	return sendJSON(x, out)
 }
 
 // ordered is a JSON object that keeps the order in which its members were

@@ -181,7 +181,7 @@ func (s *Server) Open(ctx context.Context, dir string, spec workers.DoorSpec) (i
 	}
 	for _, k := range spec.KV {
 		h := &kvHandler{kv: s.o.KV, account: spec.Account, namespace: k.Namespace, log: e.log, metrics: s.metrics.kv}
-		if err := d.listen(ctx, filepath.Join(dir, k.Socket), s.httpServer(h)); err != nil {
+		if err := d.listenLean(ctx, filepath.Join(dir, k.Socket), e.log, h.serveExchange); err != nil {
 			hangUp(d)
 			return nil, err
 		}
