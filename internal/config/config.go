@@ -70,6 +70,10 @@ type Limits struct {
 	IdleTimeout   time.Duration // between requests of a connection
 	StallTimeout  time.Duration // without a byte of a body in either direction
 	StartTimeout  time.Duration // for a worker's process to answer
+	CPU           time.Duration // JavaScript without a break, for workers that name no limit
+	Memory        Size          // of a worker's process, beyond the runtime's own
+	Subrequests   int           // of one request, for workers that name no limit
+	Response      time.Duration // until a worker's answer begins; 0: unlimited
 	ScriptSize    Size          // all modules of a version
 	AssetCount    int           // files of a version
 	AssetSize     Size          // one file
@@ -107,6 +111,9 @@ func Default(getenv func(string) string) *Config {
 			IdleTimeout:   2 * time.Minute,
 			StallTimeout:  time.Minute,
 			StartTimeout:  10 * time.Second,
+			CPU:           30 * time.Second,
+			Memory:        128 << 20,
+			Subrequests:   1000,
 			ScriptSize:    64 << 20,
 			AssetCount:    100_000,
 			AssetSize:     25 << 20,

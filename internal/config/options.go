@@ -188,6 +188,22 @@ func limitOptions() []Option {
 			value: func(c *Config) any { return &c.Limits.StartTimeout }, check: func(c *Config) bool { return validTimeout(c.Limits.StartTimeout) },
 		},
 		{
+			Key: "limits.cpu", Doc: "Processor time that a worker's JavaScript may take without a break; a worker's own limits.cpu_ms overrides it.", Want: "a duration from 10ms to 5m",
+			value: func(c *Config) any { return &c.Limits.CPU }, check: func(c *Config) bool { return c.Limits.CPU >= minCPU && c.Limits.CPU <= maxCPU },
+		},
+		{
+			Key: "limits.memory", Doc: "Memory of one worker's process, heap and buffers, beyond what the runtime itself takes.", Want: "a size from 32MiB to 64GiB, such as 128MiB",
+			value: func(c *Config) any { return &c.Limits.Memory }, check: func(c *Config) bool { return c.Limits.Memory >= 32<<20 && c.Limits.Memory <= 64<<30 },
+		},
+		{
+			Key: "limits.subrequests", Doc: "Calls of fetch that one request of a worker may make; a worker's own limits.subrequests overrides it.", Want: "a number from 1 to 10000000",
+			value: func(c *Config) any { return &c.Limits.Subrequests }, check: func(c *Config) bool { return between(c.Limits.Subrequests, 1, 10_000_000) },
+		},
+		{
+			Key: "limits.response_timeout", Doc: "Time until a worker's answer begins; 0s for no limit, as on the original platform.", Want: "a duration from 0s to 1h", Reload: true,
+			value: func(c *Config) any { return &c.Limits.Response }, check: func(c *Config) bool { return c.Limits.Response >= 0 && c.Limits.Response <= maxDrain },
+		},
+		{
 			Key: "limits.script_size", Doc: "All modules of one version together.", Want: "a size from 1KiB, such as 64MiB",
 			value: func(c *Config) any { return &c.Limits.ScriptSize }, check: func(c *Config) bool { return c.Limits.ScriptSize >= 1<<10 },
 		},

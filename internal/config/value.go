@@ -16,6 +16,8 @@ type Size int64
 const (
 	minCache       = 16 << 20
 	minIdleStop    = 100 * time.Millisecond
+	minCPU         = 10 * time.Millisecond
+	maxCPU         = 5 * time.Minute
 	minLogAge      = time.Hour
 	maxDrain       = time.Hour
 	minDeployDrain = time.Second

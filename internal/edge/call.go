@@ -32,6 +32,8 @@ type call struct {
 	bytesOut int64
 
 	// Of the exchange with the worker.
+	inst   Instance
+	sent   time.Time
 	up     *upstream.Conn
 	head   http1.ResponseHead
 	chunks http1.Chunked
@@ -135,7 +137,7 @@ func (c *call) end() {
 		c.endWatch()
 	}
 
-	c.w, c.r, c.up, c.feed, c.ctx = nil, nil, nil, nil, nil
+	c.w, c.r, c.inst, c.up, c.feed, c.ctx = nil, nil, nil, nil, nil, nil
 	c.ray, c.host, c.outcome, c.client, c.target = "", "", "", client{}, Target{}
 	c.status, c.bytesIn, c.bytesOut = 0, 0, 0
 	c.cause.Store(0)

@@ -44,6 +44,13 @@ type worker struct {
 	released atomic.Int64
 	pool     atomic.Pointer[upstream.Pool]
 	acquire  func() error
+	ended    atomic.Value // string: what a limit did
+}
+
+// Ended implements edge.Instance.
+func (w *worker) Ended(time.Time, bool) string {
+	outcome, _ := w.ended.Load().(string)
+	return outcome
 }
 
 func (w *worker) Upstream() *upstream.Pool { return w.pool.Load() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -75,6 +76,11 @@ type Worker interface {
 type Instance interface {
 	Upstream() *upstream.Pool
 	Release()
+	// Ended says how a request ended that was sent at a time and whose connection
+	// broke: one of the outcomes of telemetry, OutcomeUnknown when the process
+	// was ended on account of another request, and "" when no limit ended it.
+	// With read, the process had read the request.
+	Ended(sent time.Time, read bool) string
 }
 
 // Logs takes events. Append copies the event.

@@ -17,6 +17,7 @@ type problem struct {
 	code       string // one of a closed set, for programs
 	text       string // what is wrong and what to do
 	retryAfter int    // seconds
+	number     int    // the original platform's number of this error, which programs look for; 0: none
 	allow      string
 }
 
@@ -86,6 +87,35 @@ func problemClosing() problem {
 	}
 }
 
+// problemLimit is what the original answers with when a worker exceeded its limits.
+func problemLimit(what string) problem {
+	return problem{
+		status: http.StatusServiceUnavailable, code: "worker_exceeded_limits", number: 1102,
+		text: "The worker exceeded its limit on " + what + " and was ended. Its operator finds more in the logs under the ray id.",
+	}
+}
+
+func problemShared() problem {
+	return problem{
+		status: http.StatusServiceUnavailable, code: "worker_restarted", retryAfter: 1,
+		text: "Another request made the worker exceed its limits, and its process was ended. Try again.",
+	}
+}
+
+func problemException() problem {
+	return problem{
+		status: http.StatusInternalServerError, code: "worker_exception", number: 1101,
+		text: "The worker threw an exception. Its operator finds it in the logs under the ray id.",
+	}
+}
+
+func problemDeadline() problem {
+	return problem{
+		status: http.StatusGatewayTimeout, code: "worker_timeout", number: 524,
+		text: "The worker did not begin to answer in time.",
+	}
+}
+
 func problemTimeout() problem {
 	return problem{
 		status: http.StatusGatewayTimeout, code: "worker_timeout",
@@ -134,7 +164,7 @@ func (c *call) page(p problem) {
 		contentType = "application/json"
 		body = jsonPage(p, c.ray)
 	case plain:
-		body = []byte(title + " (" + p.code + ")\n" + p.text + "\nray: " + c.ray + "\n")
+		body = []byte(title + " (" + p.code + ")\n" + numberLine(p) + p.text + "\nray: " + c.ray + "\n")
 	}
 	fields := append(
 		c.added[:0],
@@ -157,13 +187,22 @@ func (c *call) page(p problem) {
 	}
 }
 
+// numberLine is how programs find the number on the original's plain pages.
+func numberLine(p problem) string {
+	if p.number == 0 {
+		return ""
+	}
+	return "error code: " + strconv.Itoa(p.number) + "\n"
+}
+
 func jsonPage(p problem, ray string) []byte {
 	b, err := encjson.Marshal(struct {
 		Status  int    `json:"status"`
 		Code    string `json:"code"`
+		Number  int    `json:"error_code,omitempty"`
 		Message string `json:"message"`
 		Ray     string `json:"ray"`
-	}{p.status, p.code, p.text, ray})
+	}{p.status, p.code, p.number, p.text, ray})
 	if err != nil { // strings and a number: it cannot fail
 		return nil
 	}
@@ -178,6 +217,9 @@ func htmlPage(title string, p problem, ray string) []byte {
 small{color:#666}code{font-size:.9em}@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}small{color:#999}}</style>
 </head><body><h1>{title}</h1><p>{text}</p><p><small>code <code>{code}</code> · ray <code>{ray}</code></small></p></body></html>
 `
+	if p.number != 0 {
+		title = "Error " + strconv.Itoa(p.number) + ": " + title
+	}
 	r := strings.NewReplacer("{title}", title, "{text}", template.HTMLEscapeString(p.text), "{code}", p.code, "{ray}", ray)
 	return []byte(r.Replace(frame))
 }

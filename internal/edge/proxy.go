@@ -77,6 +77,7 @@ func (c *call) tryOnce(try int) (outcome, error) {
 	if c.watch != nil {
 		defer c.measure(inst)()
 	}
+	c.inst, c.sent = inst, time.Now()
 	return c.attempt(inst.Upstream(), try)
 }
 
@@ -157,8 +158,12 @@ func (c *call) roundTrip() (out outcome, reusable bool, err error) {
 	if c.r.Body != nil {
 		c.startFeed()
 	}
+	wait := c.startDeadline()
 	for interim := 0; ; interim++ {
 		if err := c.head.Read(c.up.Reader, maxResponseHead); err != nil {
+			if wait.passed() {
+				return c.late()
+			}
 			if interim > 0 {
 				err = errOnlyInterim
 			}
@@ -169,8 +174,12 @@ func (c *call) roundTrip() (out outcome, reusable bool, err error) {
 			break
 		}
 		if err := c.inform(interim); err != nil {
+			wait.passed()
 			return failed, false, err
 		}
+	}
+	if wait.passed() {
+		return c.late()
 	}
 	if c.head.Status == http.StatusSwitchingProtocols {
 		out, err := c.tunnel()
@@ -211,12 +220,18 @@ func (c *call) noAnswer(err error) (outcome, error) {
 		return answered, nil
 	}
 	lost := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-	if !lost || c.feed != nil {
+	if !lost {
 		return failed, err
 	}
 	const exactReset = runtime.GOOS == "linux" // see the package comment
+	reset := exactReset && errors.Is(err, syscall.ECONNRESET)
+	if (!reset || c.r.Length != 0) && c.ended(!reset) {
+		return answered, nil
+	}
 	switch {
-	case exactReset && c.r.Length == 0 && errors.Is(err, syscall.ECONNRESET):
+	case c.feed != nil:
+		return failed, err
+	case reset && c.r.Length == 0:
 		return unseen, err
 	case idempotent(c.r.Method):
 		return seen, err

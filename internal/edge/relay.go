@@ -45,6 +45,11 @@ func (c *call) inform(n int) error {
 // is at the start of another exchange.
 func (c *call) relay() bool {
 	h := &c.head
+	if c.threw() {
+		c.outcome = telemetry.OutcomeException
+		c.page(problemException())
+		return h.KeepAlive
+	}
 	if c.target.Cache != nil {
 		c.beginFill()
 	}
@@ -70,6 +75,9 @@ func (c *call) relay() bool {
 		c.outcome = telemetry.OutcomeException
 		if c.w.Flush() != nil || c.cause.Load() != 0 { // what arrived; the connection then ends in mid-answer
 			c.outcome = telemetry.OutcomeDisconnected
+		} else if outcome := c.inst.Ended(c.sent, true); outcome != "" {
+			c.outcome = outcome
+			c.tellLimit()
 		}
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/edge/http1"
@@ -25,6 +26,7 @@ type Server struct {
 	trusted  atomic.Pointer[[]netip.Prefix]
 	suffixes []string
 	cache    *cache.Store
+	response atomic.Int64 // a time.Duration; see SetResponseTimeout
 
 	http    *http1.Server
 	metrics *metrics
@@ -79,6 +81,9 @@ func (s *Server) ServeConnFrom(c net.Conn, addr netip.Addr) {
 
 // SetLimits changes the limits while the edge runs.
 func (s *Server) SetLimits(l Limits) { s.http.SetLimits(l) }
+
+// SetResponseTimeout bounds the time until a worker's answer begins; 0 does not.
+func (s *Server) SetResponseTimeout(d time.Duration) { s.response.Store(int64(d)) }
 
 // SetTrustedProxies changes the trusted proxies while the edge runs.
 func (s *Server) SetTrustedProxies(prefixes []netip.Prefix) {

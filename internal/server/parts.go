@@ -120,8 +120,11 @@ func (s *Server) openWorkers(ctx context.Context) error {
 	s.onClose("compressed assets", func(context.Context) error { return files.close() })
 	s.tails = s.newTails()                 //nolint:contextcheck // it outlives the start
 	w, err := workers.New(workers.Options{ //nolint:contextcheck // it outlives the start
-		Store:              s.store,
-		Runtime:            workers.Workerd(&workerd.Launcher{Binary: s.program.Path, Log: s.log, StartTimeout: c.Limits.StartTimeout, Isolation: s.isolation}),
+		Store: s.store,
+		Runtime: workers.Workerd(&workerd.Launcher{
+			Binary: s.program.Path, Log: s.log, StartTimeout: c.Limits.StartTimeout, Isolation: s.isolation,
+			V8Flags: []string{workerd.HeapLimit(int64(c.Limits.Memory))},
+		}),
 		Doors:              s.bindings,
 		Log:                s.log,
 		RunDir:             dir,
@@ -140,6 +143,9 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		DrainTimeout:       c.DeployDrain,
 		StartTimeout:       c.Limits.StartTimeout + startGrace,
 		MaxProcesses:       c.MaxProcesses,
+		CPULimit:           c.Limits.CPU,
+		MemoryLimit:        int64(c.Limits.Memory),
+		SubrequestsLimit:   c.Limits.Subrequests,
 		MaxScriptSize:      int64(c.Limits.ScriptSize),
 		MaxAssets:          c.Limits.AssetCount,
 		MaxAssetSize:       int64(c.Limits.AssetSize),
@@ -169,6 +175,7 @@ func (s *Server) openEdge(context.Context) error {
 		TrustedProxies: c.TrustedProxies,
 		CookieSuffixes: []string{s.accounts.Account().Subdomain + "." + workersZone(c), workersZone(c), "pages." + c.Domain, c.Domain},
 	})
+	s.edge.SetResponseTimeout(c.Limits.Response)
 	s.rate.count = s.edge.Requests
 	s.onClose("doors", s.drainDoors)
 	return nil

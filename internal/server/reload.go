@@ -25,6 +25,7 @@ func (s *Server) Reload(ctx context.Context, now *config.Config) (waiting []stri
 	s.level.Set(logLevel(&next))
 	s.logs.SetBounds(int64(next.Log.MaxSize), next.Log.MaxAge)
 	s.edge.SetLimits(edgeLimits(&next))
+	s.edge.SetResponseTimeout(next.Limits.Response)
 	s.edge.SetTrustedProxies(next.TrustedProxies)
 	s.workers.SetIdleTimeout(next.IdleStop)
 	return waiting

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/selvage-dev/selvage/internal/store"
+	"github.com/selvage-dev/selvage/internal/supervise"
 	"github.com/selvage-dev/selvage/internal/upstream"
 	"github.com/selvage-dev/selvage/internal/workers"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
@@ -151,6 +152,11 @@ type fakeProcess struct {
 	once    sync.Once
 	started time.Time
 	crashed bool
+
+	// Under r.mu.
+	sample   supervise.Sample
+	stuck    bool
+	heapFull bool
 }
 
 func (p *fakeProcess) end(crashed bool) { p.once.Do(func() { p.crashed = crashed; close(p.done) }) }
@@ -168,6 +174,30 @@ func (p *fakeProcess) Watch(_ context.Context, open bool) error { p.r.watch(p, o
 func (p *fakeProcess) Handlers() []string                       { return []string{"fetch"} }
 func (p *fakeProcess) StartupTime() time.Duration               { return 7 * time.Millisecond }
 func (p *fakeProcess) Exports() []string                        { return p.exports }
+func (p *fakeProcess) Sample() (supervise.Sample, error) {
+	p.r.mu.Lock()
+	defer p.r.mu.Unlock()
+	return p.sample, nil
+}
+
+// Ping answers unless the process is stuck.
+func (p *fakeProcess) Ping(ctx context.Context) error {
+	p.r.mu.Lock()
+	stuck := p.stuck
+	p.r.mu.Unlock()
+	if !stuck {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+	case <-p.done:
+	}
+	return errors.New("no answer")
+}
+
+func (p *fakeProcess) Kill()             { p.end(true) }
+func (p *fakeProcess) OutOfMemory() bool { return p.heapFull }
+
 func (p *fakeProcess) Usage() (int64, time.Duration, error) {
 	return 9 << 20, time.Since(p.started), nil
 }

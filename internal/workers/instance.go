@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/upstream"
 )
 
@@ -36,6 +37,7 @@ type Instance struct {
 	stop      chan struct{} // closed once the process begins to stop
 	drained   chan struct{} // closed once it also has no request in flight
 	drainOnce sync.Once
+	ended     chan struct{} // closed when the process has ended and outcome is known
 	gone      chan struct{} // closed when nothing of the process is left
 
 	looking   atomic.Bool   // whether it may be stopped as idle is being found out
@@ -43,6 +45,10 @@ type Instance struct {
 	quiet     chan struct{} // closed once it stops and has no others in flight
 	quietOnce sync.Once
 	hangup    chan struct{} // closed when the WebSockets are to be closed
+	limits    limits
+	meter     meter
+	outcome   atomic.Pointer[string] // the limit that ended it; see mark
+	trial     trial
 
 	// What observe last saw; under Service.mu.
 	seen     int64
@@ -121,7 +127,10 @@ func (in *Instance) run() {
 	case <-in.stop:
 		in.drain()
 	}
-	if crashed {
+	if crashed && in.proc.OutOfMemory() {
+		in.mark(telemetry.OutcomeExceededMemory)
+	}
+	if crashed && in.outcome.Load() == nil {
 		s.count.crashes.Add(1)
 		in.u.crashed(in)
 		s.log.Error("worker process ended unexpectedly", "script", in.u.scope.script, "version", in.u.version, "pid", in.proc.Pid(), "error", in.proc.Err())
@@ -132,6 +141,7 @@ func (in *Instance) run() {
 	if err := in.proc.Stop(ctx); err != nil && !crashed {
 		s.log.Warn("worker process did not end kindly", "script", in.u.scope.script, "version", in.u.version, "error", err)
 	}
+	close(in.ended)
 	s.clean(in.dir, in.doors)
 	in.endClaim()
 	s.mu.Lock()

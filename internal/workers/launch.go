@@ -80,8 +80,8 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	}
 	s.count.starts.Add(1)
 	in := &Instance{
-		u: u, proc: proc, pool: proc.Upstream(), dir: dir, doors: doors, started: time.Now(), lastUsed: time.Now(),
-		stop: make(chan struct{}), drained: make(chan struct{}), gone: make(chan struct{}),
+		u: u, proc: proc, limits: s.limitsOf(u.doc), pool: proc.Upstream(), dir: dir, doors: doors, started: time.Now(), lastUsed: time.Now(),
+		stop: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
 		claim: claim, quiet: make(chan struct{}), hangup: make(chan struct{}),
 	}
 	s.mu.Lock()
@@ -89,6 +89,10 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	s.mu.Unlock()
 	s.wg.Go(in.run)
 	s.tellNew(ctx, in)
+	select {
+	case s.launched <- struct{}{}:
+	default:
+	}
 	return in, nil
 }
 
@@ -175,6 +179,7 @@ func (s *Service) worker(ctx context.Context, u *unit, claim *objectClaim) (*wor
 		CompatibilityDate:  cmp.Or(u.doc.CompatibilityDate, oldestCompatDate),
 		CompatibilityFlags: u.doc.CompatibilityFlags,
 		Egress:             true,
+		Subrequests:        s.limitsOf(u.doc).subrequests,
 		Cache:              true,
 	}
 	main := cmp.Or(u.doc.MainModule, u.doc.BodyPart)

@@ -37,7 +37,7 @@ func metadataKeys() map[string]metadataKey {
 		"keep_assets":         {read: into(func(u *Upload) any { return &u.KeepAssets })},
 		"annotations":         {read: into(func(u *Upload) any { return &u.Annotations })},
 		"assets":              {read: readAssets},
-		"limits":              {read: object(func(u *Upload) *json.RawMessage { return &u.Limits })},
+		"limits":              {read: readLimits},
 		"placement":           {read: object(func(u *Upload) *json.RawMessage { return &u.Placement })},
 		"observability":       {read: object(func(u *Upload) *json.RawMessage { return &u.Observability })},
 		"tail_consumers":      {read: list(func(u *Upload) *json.RawMessage { return &u.TailConsumers })},

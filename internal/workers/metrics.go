@@ -13,6 +13,7 @@ type counters struct {
 	starts, failedStarts, crashes atomic.Int64
 	// Runs of scheduled handlers, by outcome.
 	runsOK, runsException, runsOther atomic.Int64
+	exceededCPU, exceededMemory      atomic.Int64
 }
 
 func (c *counters) ran(outcome string) {
@@ -32,6 +33,7 @@ type processMetrics struct {
 	s *Service
 
 	processes, starts, crashes, runs  *prometheus.Desc
+	exceeded                          *prometheus.Desc
 	resident, cpu, requests, inFlight *prometheus.Desc
 }
 
@@ -45,6 +47,7 @@ func (s *Service) Collector() prometheus.Collector {
 		processes: desc("processes", "Worker processes that run."),
 		starts:    desc("process_starts_total", "Starts of worker processes, by result.", "result"),
 		crashes:   desc("process_crashes_total", "Worker processes that ended unasked."),
+		exceeded:  desc("limits_exceeded_total", "Worker processes ended by a limit, by limit.", "limit"),
 		runs:      desc("scheduled_runs_total", "Runs of scheduled handlers, by outcome.", "outcome"),
 		resident:  desc("resident_memory_bytes", "Resident memory of a version's processes.", "script", "version"),
 		cpu:       desc("cpu_seconds", "Processor time that a version's running processes have used.", "script", "version"),
@@ -55,7 +58,7 @@ func (s *Service) Collector() prometheus.Collector {
 
 // Describe implements prometheus.Collector.
 func (m *processMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.processes, m.starts, m.crashes, m.runs, m.resident, m.cpu, m.requests, m.inFlight} {
+	for _, d := range []*prometheus.Desc{m.processes, m.starts, m.crashes, m.exceeded, m.runs, m.resident, m.cpu, m.requests, m.inFlight} {
 		ch <- d
 	}
 }
@@ -71,6 +74,8 @@ func (m *processMetrics) Collect(ch chan<- prometheus.Metric) {
 	send(m.starts, prometheus.CounterValue, float64(m.s.count.failedStarts.Load()), "failed")
 	send(m.crashes, prometheus.CounterValue, float64(m.s.count.crashes.Load()))
 
+	send(m.exceeded, prometheus.CounterValue, float64(m.s.count.exceededCPU.Load()), "cpu")
+	send(m.exceeded, prometheus.CounterValue, float64(m.s.count.exceededMemory.Load()), "memory")
 	send(m.runs, prometheus.CounterValue, float64(m.s.count.runsOK.Load()), "ok")
 	send(m.runs, prometheus.CounterValue, float64(m.s.count.runsException.Load()), "exception")
 	send(m.runs, prometheus.CounterValue, float64(m.s.count.runsOther.Load()), "other")

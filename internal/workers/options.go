@@ -50,6 +50,7 @@ type Process interface {
 	Lifecycle
 	Eventer
 	Started
+	Meter
 	Upstream() *upstream.Pool
 	StartupTime() time.Duration
 	Usage() (rssBytes int64, cpu time.Duration, err error)
@@ -168,6 +169,10 @@ type Options struct {
 
 	// ScheduledTimeout bounds one run of a scheduled handler; 15 minutes.
 	ScheduledTimeout time.Duration
+
+	CPULimit         time.Duration // of JavaScript that runs without a break, where the worker names none; 30 seconds
+	MemoryLimit      int64         // bytes, of what a process takes beyond the runtime itself; 128 MiB
+	SubrequestsLimit int           // of one request, where the worker names none; 1000
 
 	MaxScriptSize   int64         // bytes of all modules of a version; 64 MiB
 	MaxSourceMaps   int64         // bytes of all its source maps; 128 MiB

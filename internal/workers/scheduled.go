@@ -181,7 +181,14 @@ func (s *Service) deliver(ctx context.Context, sc scope, ray string, version *st
 	defer in.Release()
 	inv.Measure(in)
 	defer inv.Measured()
-	return in.proc.Dispatch(ctx, ray, e)
+	sent := time.Now()
+	outcome, err := in.proc.Dispatch(ctx, ray, e)
+	if err != nil && ctx.Err() == nil {
+		if ended := in.Ended(sent, true); ended != "" && ended != telemetry.OutcomeUnknown {
+			return workerd.Outcome{Outcome: ended}, nil
+		}
+	}
+	return outcome, err
 }
 
 // liveUnit returns the version that a script's live deployment serves, also when

@@ -42,7 +42,9 @@ type Service struct {
 	kill    chan struct{} // closed when Close stops waiting for requests
 	slots   chan struct{} // one for each process
 	starts  chan struct{} // one for each process that is starting
-	wg      sync.WaitGroup
+	// launched wakes the guard, which sleeps while nothing runs.
+	launched chan struct{}
+	wg       sync.WaitGroup
 
 	crons *cron.Scheduler[scheduleKey]
 
@@ -79,13 +81,14 @@ func New(o Options) (*Service, error) {
 
 		idleChanged: make(chan struct{}, 1),
 
-		closing: make(chan struct{}),
-		kill:    make(chan struct{}),
-		slots:   make(chan struct{}, o.MaxProcesses),
-		starts:  make(chan struct{}, o.MaxStarts),
-		units:   make(map[string]weak.Pointer[unit]),
-		running: make(map[*Instance]struct{}),
-		watched: make(map[scope]bool),
+		closing:  make(chan struct{}),
+		kill:     make(chan struct{}),
+		slots:    make(chan struct{}, o.MaxProcesses),
+		starts:   make(chan struct{}, o.MaxStarts),
+		launched: make(chan struct{}, 1),
+		units:    make(map[string]weak.Pointer[unit]),
+		running:  make(map[*Instance]struct{}),
+		watched:  make(map[scope]bool),
 	}
 	s.crons = cron.NewScheduler(s.fire)
 	if err := s.planAll(context.Background()); err != nil {
@@ -93,6 +96,7 @@ func New(o Options) (*Service, error) {
 	}
 	s.idle.Store(int64(o.IdleTimeout))
 	s.wg.Go(s.janitor)
+	s.wg.Go(s.guard)
 	s.wg.Go(s.runSchedules)
 	s.wg.Go(s.findAlarms)
 	s.removeLater()
@@ -143,6 +147,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxModules, 1000)
 	setDefault(&o.MaxBindings, 1000)
 	setDefault(&o.MaxBindingSize, 1<<20)
+	setDefault(&o.CPULimit, 30*time.Second)
+	setDefault(&o.MemoryLimit, 128<<20)
+	setDefault(&o.SubrequestsLimit, 1000)
 	setDefault(&o.MaxAssets, 100_000)
 	setDefault(&o.MaxAssetSize, 25<<20)
 	setDefault(&o.SessionLifetime, time.Hour)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -17,9 +18,10 @@ var scripts embed.FS
 // Modules of our extension. The ones with "internal" in the name cannot be
 // imported by a worker.
 const (
-	moduleALS      = "selvage-internal:als"
-	moduleTagged   = "selvage-internal:tagged"
-	moduleDispatch = "selvage-internal:dispatch"
+	moduleALS         = "selvage-internal:als"
+	moduleTagged      = "selvage-internal:tagged"
+	moduleSubrequests = "selvage-internal:subrequests"
+	moduleDispatch    = "selvage-internal:dispatch"
 	// ModuleRateLimit makes a rate limiting binding of a "fetcher" and a "config"
 	// {binding, limit, period}.
 	ModuleRateLimit = "selvage-internal:ratelimit"
@@ -59,8 +61,8 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 	for _, m := range []struct {
 		name, file string
 		internal   bool
-	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {ModuleRateLimit, "ratelimit", true}, {sec.trace, "trace", false}} {
-		source, err := script(m.file, map[string]string{"HEADER": HeaderBindingRay, "NONCE": sec.nonce, "DISPATCH": sec.dispatch})
+	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {moduleSubrequests, "subrequests", true}, {ModuleRateLimit, "ratelimit", true}, {sec.trace, "trace", false}} {
+		source, err := script(m.file, map[string]string{"HEADER": HeaderBindingRay, "NONCE": sec.nonce, "DISPATCH": sec.dispatch, "SUBREQUESTS": strconv.Itoa(w.Subrequests)})
 		if err != nil {
 			return nil, "", err
 		}

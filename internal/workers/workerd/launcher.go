@@ -166,7 +166,7 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	logs.ready()
 	info, _ := logs.startInfo()
 	p := &Process{
-		proc: proc, pool: upstream.New(socks.http), dir: dir, took: time.Since(begin), info: info,
+		proc: proc, pool: upstream.New(socks.http), dir: dir, took: time.Since(begin), info: info, logs: logs,
 		dispatches: info.Default && info.takesEvents(), key: "!" + sec.dispatch,
 	}
 	if l.Log != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -55,6 +56,8 @@ type logReader struct {
 	started  chan struct{}
 	info     started
 	known    bool // info was received
+
+	outOfMemory atomic.Bool // V8 said that its heap is full
 	// args is what the next console line of a level was made of, told by the line
 	// before it: both are written at once, to the same stream.
 	args map[string]json.RawMessage
@@ -128,12 +131,22 @@ func (r *logReader) plain(b []byte) {
 		return
 	}
 	r.tail = text
+	r.noteMemory(text)
 	r.emit(LogLine{Time: r.now(), Level: "error", Kind: Runtime, Message: text})
+}
+
+// noteMemory knows V8's last words. No worker can write such a line: what it
+// prints is structured, without a source.
+func (r *logReader) noteMemory(text string) {
+	if strings.Contains(text, textOutOfMemory) {
+		r.outOfMemory.Store(true)
+	}
 }
 
 // runtime takes what workerd itself says.
 func (r *logReader) runtime(line LogLine, message string) {
 	line.Kind = Runtime
+	r.noteMemory(message)
 	// Native frames: addresses in a file of the platform, of use to nobody.
 	message, _, _ = strings.Cut(message, "\nstack: ")
 	if text, ok := strings.CutPrefix(message, "service "+serviceUser+": "); ok {

@@ -19,6 +19,7 @@ type Process struct {
 	dir  string
 	took time.Duration
 	info started
+	logs *logReader
 	// dispatches says that the entry module has a fetch handler of ours, which
 	// knows the key that a ray begins with; see dispatch.go.
 	dispatches bool

@@ -25,6 +25,8 @@ type Worker struct {
 	// Cache says that caches.default and caches.open go to cache.sock; without it
 	// every use of them fails.
 	Cache bool
+	// Subrequests bounds how often one request may call fetch; 0 does not.
+	Subrequests int
 	// Assets is the name of the binding that goes to assets.sock; empty for
 	// none.
 	Assets string

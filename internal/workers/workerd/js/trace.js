@@ -1,6 +1,7 @@
 // A module of the extension, imported by the entry module before any code of the
 // worker runs: so what is taken from the global scope here is the runtime's own.
 import { current } from "selvage-internal:als";
+import "selvage-internal:subrequests";
 import { KEY, collect, collected, dispatch, settle, tail } from "selvage-internal:dispatch";
 
 // The entry module runs handlers in it. (It does that itself: a function of this
