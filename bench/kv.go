@@ -45,7 +45,7 @@ func kvStore(ctx context.Context, b *bench) error {
 	if err := p.deployKV(ctx); err != nil {
 		return err
 	}
-	mf, mfURL, err := b.kvMiniflare()
+	mf, mfURL, err := b.scriptInMiniflare("kv", kvMiniflare, kvScript)
 	if err != nil {
 		return err
 	}
@@ -105,12 +105,14 @@ func (p *platform) deployKV(ctx context.Context) error {
 	return err
 }
 
-func (b *bench) kvMiniflare() (*process, string, error) {
+// scriptInMiniflare runs a worker in Miniflare with the given program, which gets
+// the library, the script, a folder for the data and the port.
+func (b *bench) scriptInMiniflare(name, program, script string) (*process, string, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, "", err
 	}
-	dir, err := os.MkdirTemp(b.dir, "miniflare-kv-")
+	dir, err := os.MkdirTemp(b.dir, "miniflare-"+name+"-")
 	if err != nil {
 		return nil, "", err
 	}
@@ -118,8 +120,8 @@ func (b *bench) kvMiniflare() (*process, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	for name, text := range map[string]string{"run.cjs": kvMiniflare, "index.js": kvScript} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	for file, text := range map[string]string{"run.cjs": program, "index.js": script} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			return nil, "", err
 		}
 	}

@@ -36,11 +36,12 @@ func suites() []suite {
 		{"scale", scale},
 		{"kv", kvStore},
 		{"cache", cacheHits},
+		{"d1", d1Databases},
 	}
 }
 
 func main() {
-	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, deploycli, idle, scale, kv, cache")
+	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, deploycli, idle, scale, kv, cache, d1")
 	rounds := flag.Int("rounds", 5, "rounds of every comparison")
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
 	reports := flag.String("reports", "bench/reports", "folder for the report")
