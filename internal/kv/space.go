@@ -21,6 +21,9 @@ const (
 	applicationID = 0x736c766b // "slvk"
 	spaceFile     = "kv.db"
 	valuesFolder  = "values"
+	// Of each connection, and there are three to a namespace: what is read often
+	// is in the service's own cache.
+	spaceCacheKiB = 256
 	spaceSchema   = `
 CREATE TABLE entries (
   key      BLOB PRIMARY KEY,
@@ -67,7 +70,7 @@ func (sp *space) open() (err error) {
 	if err := sp.fs.MkdirAll(sp.dir, 0o700); err != nil {
 		return err
 	}
-	sp.db, err = sqlite.Open(filepath.Join(sp.dir, spaceFile), sqlite.Options{Readers: spaceReaders, FS: sp.fs})
+	sp.db, err = sqlite.Open(filepath.Join(sp.dir, spaceFile), sqlite.Options{Readers: spaceReaders, CacheKiB: spaceCacheKiB, FS: sp.fs})
 	if err != nil {
 		return err
 	}

@@ -34,13 +34,17 @@ type Options struct {
 	// MaxBatch is the largest number of writes that share a commit. It bounds
 	// how long the first of them waits.
 	MaxBatch int
+	// CacheKiB bounds the pages that each connection keeps in memory; 0 is
+	// SQLite's own 2,000 KiB. Whoever opens many databases wants less: the
+	// system's cache has the pages too.
+	CacheKiB int
 	// FS makes the database file when there is none.
 	FS fsx.FS
 }
 
 func (o *Options) setDefaults() error {
-	if o.Readers < 0 || o.BusyTimeout < 0 || o.MaxBatch < 0 {
-		return fmt.Errorf("sqlite: options below zero: readers %d, busy timeout %v, batch %d", o.Readers, o.BusyTimeout, o.MaxBatch)
+	if o.Readers < 0 || o.BusyTimeout < 0 || o.MaxBatch < 0 || o.CacheKiB < 0 {
+		return fmt.Errorf("sqlite: options below zero: readers %d, busy timeout %v, batch %d, cache %d", o.Readers, o.BusyTimeout, o.MaxBatch, o.CacheKiB)
 	}
 	if o.Readers == 0 {
 		o.Readers = DefaultReaders
@@ -85,13 +89,13 @@ func Open(path string, o Options) (*DB, error) {
 
 	d := &DB{path: path}
 	// The writer goes first: a read-only connection cannot turn WAL mode on.
-	d.write = sql.OpenDB(&connector{dsn: dsn(path, "rw", o.BusyTimeout), path: path})
+	d.write = sql.OpenDB(&connector{dsn: dsn(path, "rw", o), path: path})
 	d.write.SetMaxOpenConns(1) // SQLite has one writer; two would only meet SQLITE_BUSY.
 	conn, err := d.write.Conn(context.Background())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite: open %s: %w", path, err), d.write.Close())
 	}
-	d.read = sql.OpenDB(&connector{dsn: dsn(path, "ro", o.BusyTimeout), path: path, interruptible: true})
+	d.read = sql.OpenDB(&connector{dsn: dsn(path, "ro", o), path: path, interruptible: true})
 	d.read.SetMaxOpenConns(o.Readers)
 	d.read.SetMaxIdleConns(o.Readers)
 	if err := d.check(conn); err != nil {
@@ -109,7 +113,7 @@ func OpenReadOnly(path string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
-	return sql.OpenDB(&connector{dsn: dsn(path, "ro", DefaultBusyTimeout), path: path, interruptible: true}), nil
+	return sql.OpenDB(&connector{dsn: dsn(path, "ro", Options{BusyTimeout: DefaultBusyTimeout}), path: path, interruptible: true}), nil
 }
 
 // Path returns the absolute path of the database file.
@@ -183,13 +187,16 @@ func (d *DB) check(conn *sql.Conn) error {
 
 // dsn builds the driver's name for path. The path is escaped, so that no
 // character in it can turn into an option.
-func dsn(path, mode string, busy time.Duration) string {
+func dsn(path, mode string, o Options) string {
 	q := url.Values{
 		"mode":             {mode},
-		"_busy_timeout":    {strconv.FormatInt(busy.Milliseconds(), 10)},
+		"_busy_timeout":    {strconv.FormatInt(o.BusyTimeout.Milliseconds(), 10)},
 		"_foreign_keys":    {"1"},
 		"_synchronous":     {"FULL"},
 		"_stmt_cache_size": {"64"},
+	}
+	if o.CacheKiB != 0 {
+		q.Set("_cache_size", strconv.Itoa(-o.CacheKiB)) // below zero: KiB, not pages
 	}
 	if mode == "ro" {
 		q.Set("_query_only", "1")

@@ -28,6 +28,26 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// TestCacheSize: each connection keeps to the bound, and to SQLite's own without one.
+func TestCacheSize(t *testing.T) {
+	for kib, want := range map[int]int{0: -2000, 256: -256} {
+		db := open(t, sqlite.Options{CacheKiB: kib})
+		var read, write int
+		if err := db.Read().QueryRowContext(t.Context(), "PRAGMA cache_size").Scan(&read); err != nil {
+			t.Fatal(err)
+		}
+		err := db.Write(t.Context(), func(tx *sql.Tx) error {
+			return tx.QueryRowContext(t.Context(), "PRAGMA cache_size").Scan(&write)
+		})
+		if err != nil || read != want || write != want {
+			t.Errorf("%d KiB: reader %d, writer %d, want %d: %v", kib, read, write, want, err)
+		}
+	}
+	if _, err := sqlite.Open(filepath.Join(t.TempDir(), "x.db"), sqlite.Options{CacheKiB: -1}); err == nil {
+		t.Error("took a cache below zero")
+	}
+}
+
 func TestReadYourWrites(t *testing.T) {
 	db := open(t, sqlite.Options{})
 	for i := range 20 {
