@@ -42,7 +42,8 @@ type DomainRecord struct {
 	ID       string `json:"id"`
 	Hostname string `json:"hostname"`
 	Service  string `json:"service"`
-	Modified bool   `json:"modified"`
+	Enabled  bool   `json:"enabled"`
+	Modified bool   `json:"modified"` // in DomainChanges: it would change
 }
 
 // PlanDomains says what [Client.SetDomains] would do.

@@ -20,6 +20,7 @@ const (
 	ScopeKVWrite      Scope = "kv:write"
 	ScopeD1Read       Scope = "d1:read"
 	ScopeD1Write      Scope = "d1:write"
+	ScopeZonesWrite   Scope = "zones:write"
 	ScopeTokensRead   Scope = "tokens:read"
 	ScopeTokensWrite  Scope = "tokens:write"
 	ScopeLogsRead     Scope = "logs:read"
@@ -29,7 +30,7 @@ const (
 // Scopes returns all scopes there are, in the order to show them.
 func Scopes() []Scope {
 	return []Scope{
-		ScopeAll, ScopeAccountRead, ScopeWorkersRead, ScopeWorkersWrite,
+		ScopeAll, ScopeAccountRead, ScopeWorkersRead, ScopeWorkersWrite, ScopeZonesWrite,
 		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
 	}
 }

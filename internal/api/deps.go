@@ -86,6 +86,37 @@ type Hosts interface {
 	PreviewSuffix(account, script string) string
 	// ForgetHosts makes a new subdomain count.
 	ForgetHosts()
+	Zones
+	Routes
+	CustomDomains
+}
+
+// Zones keeps the domains of the operator's own.
+type Zones interface {
+	AddZone(ctx context.Context, account, name string) (workers.Zone, error)
+	Zones(ctx context.Context, account, name string) ([]workers.Zone, error)
+	Zone(ctx context.Context, account, id string) (workers.Zone, error)
+	DeleteZone(ctx context.Context, account, id string) error
+}
+
+// Routes says which workers answer which URLs of zones.
+type Routes interface {
+	ZoneRoutes(ctx context.Context, account, zone string) ([]workers.ZoneRoute, error)
+	ZoneRoute(ctx context.Context, account, zone, id string) (workers.ZoneRoute, error)
+	AddZoneRoute(ctx context.Context, account, zone, pattern, script string) (workers.ZoneRoute, error)
+	SetZoneRoute(ctx context.Context, account, zone, id, pattern, script string) (workers.ZoneRoute, error)
+	DeleteZoneRoute(ctx context.Context, account, zone, id string) error
+	ScriptRoutes(ctx context.Context, account, script string) ([]workers.ZoneRoute, error)
+	PutScriptRoutes(ctx context.Context, account, script string, reqs []workers.RouteRequest) ([]workers.ZoneRoute, error)
+}
+
+// CustomDomains says which workers have whole hosts of zones.
+type CustomDomains interface {
+	Domains(ctx context.Context, account string, f workers.DomainFilter) ([]workers.CustomDomain, error)
+	Domain(ctx context.Context, account, id string) (workers.CustomDomain, error)
+	DeleteDomain(ctx context.Context, account, id string) error
+	DomainChanges(ctx context.Context, account, script string, reqs []workers.DomainRequest, replace bool) (workers.DomainChanges, error)
+	PutDomains(ctx context.Context, account, script string, reqs []workers.DomainRequest, o workers.DomainOptions) ([]workers.CustomDomain, error)
 }
 
 // Logs is what the door needs of the event log.

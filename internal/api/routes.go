@@ -61,7 +61,7 @@ func (s *server) routes() []route {
 		{Method: http.MethodGet, Pattern: "/metrics", Scope: accounts.ScopePlatformRead, Open: s.OpenMetrics, ByAddress: true, Handler: getMetrics},
 	}
 	for _, family := range [][]route{
-		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), selvageRoutes(),
+		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), zoneRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), selvageRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern
@@ -149,12 +149,8 @@ func triggerRoutes() []route {
 		{Method: http.MethodPost, Pattern: scriptPath + "/tails", Scope: accounts.ScopeLogsRead, MaxBody: smallBody, Handler: createTail},
 		{Method: http.MethodDelete, Pattern: scriptPath + "/tails/{tail}", Scope: accounts.ScopeLogsRead, Handler: deleteTail},
 		{Method: http.MethodGet, Pattern: scriptPath + "/tails/{tail}/events", Secret: true, Handler: readTail},
-		{Method: http.MethodGet, Pattern: scriptPath + "/routes", Scope: accounts.ScopeWorkersRead, Handler: emptyForScript},
-		{Method: http.MethodPut, Pattern: scriptPath + "/routes", Scope: accounts.ScopeWorkersWrite, MaxBody: jsonBody, Handler: putRoutes},
 		{Method: http.MethodGet, Pattern: scriptPath + "/schedules", Scope: accounts.ScopeWorkersRead, Handler: getSchedules},
 		{Method: http.MethodPut, Pattern: scriptPath + "/schedules", Scope: accounts.ScopeWorkersWrite, MaxBody: smallBody, Handler: putSchedules},
-		{Method: http.MethodPost, Pattern: scriptPath + "/domains/changeset", Scope: accounts.ScopeWorkersWrite, MaxBody: jsonBody, Handler: postDomains},
-		{Method: http.MethodPut, Pattern: scriptPath + "/domains/records", Scope: accounts.ScopeWorkersWrite, MaxBody: jsonBody, Handler: putDomains},
 	}
 }
 
@@ -164,7 +160,6 @@ func cleanupRoutes() []route {
 	return []route{
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/tails/by-consumer/{script}", Scope: accounts.ScopeWorkersRead, Handler: listTailProducers},
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/durable_objects/namespaces", Scope: accounts.ScopeWorkersRead, Handler: emptyPage},
-		{Method: http.MethodGet, Pattern: accountPath + "/workers/domains/records", Scope: accounts.ScopeWorkersRead, Handler: emptyPage},
 	}
 }
 

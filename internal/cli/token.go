@@ -39,7 +39,7 @@ func (a *app) tokenCreate() *cobra.Command {
 		Use:   "create NAME",
 		Short: "Make a token; its secret is shown this once",
 		Long: `Makes a token and prints its secret, which is stored nowhere. Scopes are *,
-account:read, workers:read, workers:write, kv:read, kv:write, tokens:read,
+account:read, workers:read, workers:write, zones:write, kv:read, kv:write, tokens:read,
 tokens:write, logs:read and platform:read; a :write includes its :read.`,
 		Example: `  selvage token create ci --scope workers:write --expires 720h
   selvage token create grafana --scope platform:read --json`,

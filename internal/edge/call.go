@@ -95,18 +95,18 @@ func (c *call) serve() {
 		return
 	}
 	c.host = r.Peer.HostKey(r.Host)
-	target, err := c.s.workers.Lookup(c.ctx, c.host)
+	target, err := c.find()
 	switch {
 	case errors.Is(err, ErrNoRoute):
 		c.page(problemUnknownHost(c.host))
+		return
+	case errors.Is(err, ErrNoPath):
+		c.page(problemNoPath())
 		return
 	case err != nil:
 		c.blame("look up the host", err)
 		c.page(problemInternal())
 		return
-	}
-	if target.Shares != nil {
-		target = target.Shares.Pick(r.Field(wire.VersionKey), c.versionOverride(target.Script))
 	}
 	c.target = target
 	switch {
@@ -117,6 +117,19 @@ func (c *call) serve() {
 	default:
 		c.page(problemNothingThere())
 	}
+}
+
+// find says which version answers the request.
+func (c *call) find() (Target, error) {
+	r := c.r
+	target, err := c.s.workers.Lookup(c.ctx, c.host)
+	if err == nil && target.Paths != nil {
+		target, err = target.Paths.ByURL(c.ctx, URL{Scheme: c.client.scheme, Host: c.host, Target: r.Target, Inside: r.Peer.Inside})
+	}
+	if err == nil && target.Shares != nil {
+		target = target.Shares.Pick(r.Field(wire.VersionKey), c.versionOverride(target.Script))
+	}
+	return target, err
 }
 
 // end accounts for the request and gives the call back.

@@ -21,6 +21,10 @@ import (
 // nothing is routed to.
 var ErrNoRoute = errors.New("edge: no worker is routed to this host")
 
+// ErrNoPath is what ByURL returns (wrapped or not) for a URL that a zone has no
+// worker for.
+var ErrNoPath = errors.New("edge: no worker of the zone answers this URL")
+
 // ErrServerClosed is returned by Serve after Shutdown.
 var ErrServerClosed = http1.ErrServerClosed
 
@@ -39,6 +43,9 @@ type Target struct {
 	// Cache says where the worker's answers are kept; nil when they are not. It
 	// needs Options.Cache.
 	Cache *CacheScope
+	// Paths, when not nil, says who answers a URL of the host; the other fields
+	// are empty then.
+	Paths Paths
 	// Shares, when not nil, says which version answers a request; the other
 	// fields are those of the primary version then.
 	Shares Shares
@@ -49,6 +56,21 @@ type CacheScope struct {
 	Zone string
 	// Version keeps the versions of a worker apart; empty when they share.
 	Version string
+}
+
+// Paths finds the worker for a URL of a host on which several may answer.
+type Paths interface {
+	// ByURL returns the target of one request; target is the path with the query.
+	// Inside says that one of the platform's workers asks. The strings are views
+	// that must not be kept.
+	ByURL(ctx context.Context, u URL) (Target, error)
+}
+
+// URL is where a request goes.
+type URL struct {
+	Scheme       string // "http" or "https"
+	Host, Target string // the host as looked up; path and query
+	Inside       bool   // one of the platform's own workers asks
 }
 
 // Shares divides the requests of a gradual deployment among its versions.

@@ -37,6 +37,13 @@ func problemUnknownHost(host string) problem {
 	}
 }
 
+func problemNoPath() problem {
+	return problem{
+		status: http.StatusNotFound, code: "no_route",
+		text: "No worker answers this URL: the host is in a zone of this platform, but none of the zone's routes and custom domains leads there.",
+	}
+}
+
 func problemNothingThere() problem {
 	return problem{
 		status: http.StatusNotFound, code: "not_found",

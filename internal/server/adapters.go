@@ -26,6 +26,24 @@ func (w edgeWorkers) Lookup(ctx context.Context, host string) (edge.Target, erro
 	if err != nil {
 		return edge.Target{}, err
 	}
+	if r.Zoned() {
+		return edge.Target{Account: r.Account, Paths: edgePaths{r}}, nil
+	}
+	return edgeTarget(r), nil
+}
+
+// edgePaths is one pointer wide, see edgeWorker.
+type edgePaths struct{ route *workers.Route }
+
+// ByURL implements edge.Paths.
+func (e edgePaths) ByURL(ctx context.Context, u edge.URL) (edge.Target, error) {
+	r, err := e.route.ByURL(ctx, workers.URL(u))
+	if errors.Is(err, workers.ErrNoPath) {
+		return edge.Target{}, edge.ErrNoPath
+	}
+	if err != nil {
+		return edge.Target{}, err
+	}
 	return edgeTarget(r), nil
 }
 
@@ -137,7 +155,7 @@ func (s *Server) workerZone(account string) string {
 // ownHost reports whether a hostname is the platform's: such requests stay inside.
 func (s *Server) ownHost(host string) bool {
 	c := s.cfg.Load()
-	return strings.HasSuffix(host, "."+workersZone(c)) || strings.HasSuffix(host, ".pages."+c.Domain)
+	return strings.HasSuffix(host, "."+workersZone(c)) || strings.HasSuffix(host, ".pages."+c.Domain) || s.workers.OwnsHost(host)
 }
 
 // dialEdge opens a connection into the edge without the network.

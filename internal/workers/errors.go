@@ -31,6 +31,14 @@ const (
 	CodeReferenced         = 10229  // others refer to the script
 	CodeInvalidCron        = 10100  // a cron expression is refused
 	CodeInvalidConsumer    = 10230  // a tail worker is not there or has no tail handler
+	CodeZoneNotFound       = 1001   // no such zone
+	CodeInvalidZone        = 1002   // a zone's name is refused
+	CodeZoneExists         = 1061   // the zone exists already
+	CodeRouteNotFound      = 10009  // no such route
+	CodeRouteTaken         = 10020  // a route with the same pattern exists
+	CodeInvalidRoute       = 10022  // a route pattern or custom domain is refused
+	CodeDomainNotFound     = 100116 // no such custom domain
+	CodeDomainTaken        = 100117 // the custom domain is another worker's
 	CodeNotOffered         = 100327 // this release does not offer that
 
 	CodeObjectBinding          = 10061  // a binding names a Durable Object class that has no objects
@@ -49,6 +57,9 @@ const (
 // ErrNoRoute says that no version answers on a hostname. It is not an *Error:
 // it is an ordinary outcome of [Service.Lookup].
 var ErrNoRoute = errors.New("workers: no worker answers on this host")
+
+// ErrNoPath says that a zone has no worker for a URL, which [Route.ByURL] finds.
+var ErrNoPath = errors.New("workers: no worker of the zone answers this URL")
 
 // ErrClosed says that the service is closing and starts nothing any more.
 var ErrClosed = errors.New("workers: the service is closed")

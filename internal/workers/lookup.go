@@ -27,6 +27,7 @@ type Route struct {
 
 	unit   *unit
 	shares *Shares // of a gradual deployment; else nil
+	zone   *zone   // see Zoned; then there is no unit
 }
 
 // Acquire returns a process of the route's version, starting one if need be;
@@ -34,6 +35,9 @@ type Route struct {
 // *Error with status 503 when the process cannot be had, [ErrNoRoute] when the
 // version was deleted, [ErrClosed], and ctx's cause.
 func (r *Route) Acquire(ctx context.Context) (*Instance, error) {
+	if r.unit == nil {
+		return nil, ErrNoRoute
+	}
 	if in := r.unit.current.Load(); in != nil && in.acquire() {
 		return in, nil
 	}
@@ -43,7 +47,9 @@ func (r *Route) Acquire(ctx context.Context) (*Instance, error) {
 	return r.unit.acquire(ctx, !r.Preview)
 }
 
-// Lookup returns the route of a host, which is in lower case and has no port.
+// Lookup returns the route of a host, which is in lower case and has no port. That
+// of a zone's host has to be asked for each URL, see [Route.Zoned]; that of a
+// gradual deployment for each request, see [Route.Pick].
 // The error is [ErrNoRoute] when no version answers there. Answers, also
 // negative ones, are cached and true to the last change that was acknowledged.
 func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
@@ -55,6 +61,9 @@ func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
 	}
 	label, sub, ok := s.splitHost(host)
 	if !ok {
+		if z := s.zones.find(host); z != nil && !s.reserved(host) {
+			return &z.route, nil
+		}
 		return nil, ErrNoRoute // not ours: not worth a place in the cache
 	}
 	account, ok := s.o.AccountBySubdomain(sub)

@@ -142,6 +142,7 @@ func (s *Service) DeleteScript(ctx context.Context, account, name string, force 
 		return internal("delete the Worker", err)
 	}
 	s.hosts.forget(name)
+	s.zones.stale("") // its routes and custom domains went with it
 	s.crons.Set(scheduleKey{row.id, sc}, nil)
 	s.consume(sc, nil)
 	s.o.Tails.DeleteScript(tail.Script{Account: account, Name: name})

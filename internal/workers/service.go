@@ -30,6 +30,7 @@ type Service struct {
 	o     Options
 	log   *slog.Logger
 	hosts *hostCache
+	zones zoneIndex
 	locks keyedMutex
 	files *assets.Cache // small assets of all versions
 
@@ -89,6 +90,9 @@ func New(o Options) (*Service, error) {
 		units:    make(map[string]weak.Pointer[unit]),
 		running:  make(map[*Instance]struct{}),
 		watched:  make(map[scope]bool),
+	}
+	if err := s.zones.load(context.Background(), s); err != nil {
+		return nil, fmt.Errorf("workers: read the zones: %w", err)
 	}
 	s.crons = cron.NewScheduler(s.fire)
 	if err := s.planAll(context.Background()); err != nil {
