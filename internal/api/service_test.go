@@ -48,6 +48,7 @@ func (p *stillProcess) Done() <-chan struct{}      { return p.done }
 func (p *stillProcess) Err() error                 { return nil }
 func (p *stillProcess) Handlers() []string         { return []string{"fetch"} }
 func (p *stillProcess) Exports() []string          { return nil }
+func (p *stillProcess) Entrypoints() []string      { return nil }
 func (p *stillProcess) StartupTime() time.Duration { return 12500 * time.Microsecond }
 func (p *stillProcess) Usage() (int64, time.Duration, error) {
 	return 9 << 20, 30 * time.Millisecond, nil

@@ -179,6 +179,10 @@ func (s *Server) Open(ctx context.Context, dir string, spec workers.DoorSpec) (i
 			return nil, err
 		}
 	}
+	if err := s.listenServices(ctx, d, dir, spec.Services, e.log); err != nil {
+		hangUp(d)
+		return nil, err
+	}
 	for _, k := range spec.KV {
 		h := &kvHandler{kv: s.o.KV, account: spec.Account, namespace: k.Namespace, log: e.log, metrics: s.metrics.kv}
 		if err := d.listenLean(ctx, filepath.Join(dir, k.Socket), e.log, h.serveExchange); err != nil {

@@ -83,7 +83,8 @@ func (l *link) connect(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	if err := l.handshake(conn); err != nil {
+	boot, err := l.handshake(conn)
+	if err != nil {
 		_ = conn.Close()
 		return err
 	}
@@ -96,7 +97,7 @@ func (l *link) connect(ctx context.Context) error {
 		_ = conn.Close()
 		return net.ErrClosed
 	}
-	l.conn, l.out.to, l.ready = conn, conn, true
+	l.conn, l.out.to, l.boot, l.ready = conn, conn, boot, true
 	for _, at := range l.patches {
 		le.PutUint32(l.out.buf[at:], l.boot)
 	}
@@ -108,73 +109,74 @@ func (l *link) connect(ctx context.Context) error {
 	return nil
 }
 
-// handshake opens RPC on a connection and asks for the bootstrap object.
-func (l *link) handshake(conn net.Conn) error {
+// handshake opens RPC on a connection and returns the number of the process's
+// bootstrap object.
+func (l *link) handshake(conn net.Conn) (boot uint32, err error) {
 	host := l.s.o.Host
 	b := fmt.Appendf(nil, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", host, host)
 	if _, err := conn.Write(appendBootstrap(b, askBootstrap)); err != nil {
-		return err
+		return 0, err
 	}
 	l.in = reader{from: conn}
 	for {
 		if err := l.in.fill(); err != nil {
-			return err
+			return 0, err
 		}
 		head := l.in.buf[l.in.start:l.in.end]
 		if i := bytes.Index(head, []byte("\r\n\r\n")); i >= 0 {
 			if !bytes.HasPrefix(head, []byte("HTTP/1.1 200 ")) {
-				return fmt.Errorf("rpcrelay: the process refused RPC: %.100q", head)
+				return 0, fmt.Errorf("rpcrelay: the process refused RPC: %.100q", head)
 			}
 			l.in.start += i + 4
 			break
 		}
 		if len(head) > maxHead {
-			return errors.New("rpcrelay: the answer to CONNECT has no end")
+			return 0, errors.New("rpcrelay: the answer to CONNECT has no end")
 		}
 	}
 	for {
 		m, err := l.in.next()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if m != nil {
-			return l.bootstrap(conn, m)
+			return bootstrap(conn, m)
 		}
 		if err := l.in.fill(); err != nil {
-			return err
+			return 0, err
 		}
 	}
 }
 
 // bootstrap takes the number of the process's bootstrap object from its answer.
-func (l *link) bootstrap(conn net.Conn, m *message) error {
+func bootstrap(conn net.Conn, m *message) (boot uint32, err error) {
 	root, err := m.root()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	ret, err := root.child(messagePtr)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if root.u16(messageTag) != tagReturn || ret.u32(fieldID) != askBootstrap || ret.u16(returnTag) != returnResults {
-		return errors.New("rpcrelay: the process has no bootstrap object")
+		return 0, errors.New("rpcrelay: the process has no bootstrap object")
 	}
 	payload, err := ret.child(returnPtr)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	found := false
 	err = payload.caps(func(c node) error {
 		if tag := c.u16(capTag); !found && (tag == capSenderHosted || tag == capSenderPromise) {
-			l.boot, found = c.u32(capID), true
+			boot, found = c.u32(capID), true
 		}
 		return nil
 	})
 	if err != nil || !found {
-		return errors.Join(errors.New("rpcrelay: the process has no bootstrap object"), err)
+		return 0, errors.Join(errors.New("rpcrelay: the process has no bootstrap object"), err)
 	}
 	_, err = conn.Write(appendFinish(nil, askBootstrap, false))
-	return err
+	return boot, err
 }
 
 // watch closes the link once its target stops and nothing holds it.

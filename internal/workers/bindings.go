@@ -140,6 +140,9 @@ func (s *Service) resolveBinding(sc scope, in *bindingInput, u *Upload, modules 
 			return b, false, invalidScript("The binding %q of type durable_object_namespace has no class_name.", in.Name)
 		}
 		return b, true, nil
+	case typeService:
+		b.Service, err = parseService(in.Name, in.raw)
+		return b, true, err
 	case typeInherit:
 		return inheritBinding(in, u, latest)
 	case "":
@@ -194,6 +197,9 @@ func (s *Service) checkBindingSize(name string, size int) error {
 func (b *binding) public() json.RawMessage {
 	if b.RateLimit != nil {
 		return b.RateLimit.public(b.Name)
+	}
+	if b.Service != nil {
+		return b.Service.public(b.Name)
 	}
 	v := struct {
 		Name string          `json:"name"`

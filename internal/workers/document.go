@@ -32,6 +32,10 @@ type document struct {
 	// ObjectExports declare Durable Object classes; nil for a version that has
 	// them by migrations.
 	ObjectExports map[string]ObjectExport `json:"object_exports,omitempty"`
+
+	// Entrypoints are the exports that service bindings can name; nil when they
+	// are not known, as of versions of older releases.
+	Entrypoints *[]string `json:"entrypoints,omitempty"`
 }
 
 // documentAssets are the static assets of a version. The manifest may have
@@ -59,6 +63,8 @@ type binding struct {
 	DatabaseID  string     `json:"database_id,omitempty"`  // d1
 	ClassName   string     `json:"class_name,omitempty"`   // durable_object_namespace
 	ScriptName  string     `json:"script_name,omitempty"`  // durable_object_namespace of another script
+
+	Service *serviceRef `json:"service,omitempty"` // service
 }
 
 // hasCode reports whether the version has a script to run.

@@ -172,6 +172,7 @@ func (p *fakeProcess) Dispatch(ctx context.Context, ray string, e *workerd.Event
 
 func (p *fakeProcess) Watch(_ context.Context, open bool) error { p.r.watch(p, open); return nil }
 func (p *fakeProcess) Handlers() []string                       { return []string{"fetch"} }
+func (p *fakeProcess) Entrypoints() []string                    { return []string{"Api"} }
 func (p *fakeProcess) StartupTime() time.Duration               { return 7 * time.Millisecond }
 func (p *fakeProcess) Exports() []string                        { return p.exports }
 func (p *fakeProcess) Sample() (supervise.Sample, error) {

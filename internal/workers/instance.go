@@ -31,8 +31,11 @@ type Instance struct {
 	pool    *upstream.Pool
 	dir     string
 	doors   io.Closer
+	release func() // of what its doors lead to
 	started time.Time
 	claim   *objectClaim // nil: it has no objects open
+
+	endpoints []endpoint // on which other scripts call it
 
 	stop      chan struct{} // closed once the process begins to stop
 	drained   chan struct{} // closed once it also has no request in flight
@@ -144,6 +147,7 @@ func (in *Instance) run() {
 	close(in.ended)
 	s.clean(in.dir, in.doors)
 	in.endClaim()
+	in.release()
 	s.mu.Lock()
 	delete(s.running, in)
 	s.mu.Unlock()

@@ -62,9 +62,16 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	if err != nil {
 		return nil, err
 	}
+	services, release := s.openServices(u)
+	defer func() {
+		if err != nil {
+			release()
+		}
+	}()
 	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: u.site, Egress: egress,
 		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(), D1: u.doc.d1Doors(),
+		Services: services,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("workers: open doors for %s: %w", u.scope.script, err)
@@ -73,7 +80,7 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	if err != nil {
 		return nil, err
 	}
-	proc, err := s.o.Runtime.Start(ctx, dir, w, s.lineWriter(u))
+	proc, endpoints, err := s.startCallable(ctx, dir, w, u)
 	if err != nil {
 		s.count.failedStarts.Add(1)
 		return nil, err
@@ -81,6 +88,7 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	s.count.starts.Add(1)
 	in := &Instance{
 		u: u, proc: proc, limits: s.limitsOf(u.doc), pool: proc.Upstream(), dir: dir, doors: doors, started: time.Now(), lastUsed: time.Now(),
+		endpoints: endpoints, release: release,
 		stop: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
 		claim: claim, quiet: make(chan struct{}), hangup: make(chan struct{}),
 	}
@@ -250,6 +258,8 @@ func (s *Service) bindingValue(u *unit, b *binding, own []namespaceRow) (workerd
 		return u.doc.kvBinding(b)
 	case typeRateLimit:
 		return b.RateLimit.binding(b.Name), nil
+	case typeService:
+		return u.doc.serviceBinding(u.scope.script, b), nil
 	default:
 		err = fmt.Errorf("type %q is of a newer release", b.Type)
 	}

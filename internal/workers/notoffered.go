@@ -11,7 +11,6 @@ func notOffered() map[string]string {
 		noEqual  = "There is nothing of the kind here."
 	)
 	return map[string]string{ //nolint:gosec // names of types, no credentials
-		"service":              "Fetch the other Worker's hostname.",
 		"vectorize":            "A vector database of your own can be reached with fetch.",
 		"ai":                   "An inference server of your own can be reached with fetch.",
 		"r2_bucket":            "An object store that speaks S3 can be reached with fetch.",

@@ -23,12 +23,13 @@ type Doors interface {
 
 // DoorSpec says for whom doors are opened.
 type DoorSpec struct {
-	Account string
-	Script  string
-	Version string
-	Site    *assets.Site // nil: no assets
-	Egress  EgressPolicy
-	KV      []KVDoor // one for each namespace that the version binds
+	Account  string
+	Script   string
+	Version  string
+	Site     *assets.Site // nil: no assets
+	Egress   EgressPolicy
+	KV       []KVDoor      // one for each namespace that the version binds
+	Services []ServiceDoor // one for each endpoint that its service bindings name
 	// CacheZone names the cache that the version shares with others of the same
 	// zone and with nobody else.
 	CacheZone  string
@@ -80,6 +81,8 @@ type Started interface {
 	Handlers() []string
 	// Exports returns the names of the exports other than the default one.
 	Exports() []string
+	// Entrypoints returns those of them that other workers can call.
+	Entrypoints() []string
 }
 
 // Workerd makes a Runtime of a launcher.

@@ -100,11 +100,14 @@ func (s *Service) scriptRows(ctx context.Context, account string) ([]*scriptRow,
 	return found, rows.Err()
 }
 
-// References returns what would break if the script were deleted. This release
-// has no binding that names another script, so that is nothing, also for a
-// script that does not exist.
-func (*Service) References(_ context.Context, _, _ string) (References, error) {
-	return References{}, nil
+// References returns what would break if the script were deleted, which is
+// nothing for a script that does not exist.
+func (s *Service) References(ctx context.Context, account, name string) (References, error) {
+	callers, err := s.LiveBindings(ctx, account, typeService, name)
+	if err != nil {
+		return References{}, err
+	}
+	return References{ServicesIncoming: slices.DeleteFunc(callers, func(c string) bool { return c == name })}, nil
 }
 
 // DeleteScript deletes a script with all its versions, deployments and secrets.

@@ -49,6 +49,7 @@ type Service struct {
 
 	crons *cron.Scheduler[scheduleKey]
 
+	services serviceTable
 	load     singleflight.Group // units by version
 	sessions sessionCache
 	leases   leases
@@ -98,6 +99,7 @@ func New(o Options) (*Service, error) {
 	if err := s.planAll(context.Background()); err != nil {
 		return nil, err
 	}
+	s.services.init()
 	s.idle.Store(int64(o.IdleTimeout))
 	s.wg.Go(s.janitor)
 	s.wg.Go(s.guard)

@@ -47,6 +47,8 @@ type unit struct {
 	backoff   supervise.Backoff
 	notBefore time.Time
 	failure   error // why the process last failed
+
+	entrypoints []string // that the version exports; nil until it is known
 }
 
 // startCall is one start that any number of requests wait for.
@@ -60,6 +62,9 @@ func (s *Service) newUnit(sc scope, version string, createdAt time.Time, doc *do
 	u := &unit{
 		s: s, scope: sc, version: version, createdAt: createdAt, doc: doc,
 		backoff: supervise.Backoff{Min: 200 * time.Millisecond, Max: 30 * time.Second, Factor: 2, Jitter: 0.2, Healthy: 10 * time.Second},
+	}
+	if doc.Entrypoints != nil {
+		u.entrypoints = *doc.Entrypoints
 	}
 	if doc.Assets == nil {
 		return u, nil

@@ -159,6 +159,7 @@ func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*ver
 		v.doc.Handlers = in.proc.Handlers()
 		v.doc.StartupUS = in.proc.StartupTime().Microseconds()
 		v.doc.Exports = in.proc.Exports()
+		v.doc.Entrypoints = u.exported()
 	}
 	if n.deploy {
 		if err := objects.checkExported(v.doc.Exports); err != nil {
@@ -199,6 +200,12 @@ func (s *Service) hold(ctx context.Context, u *unit) (*Instance, error) {
 		return nil, nil // documented above
 	}
 	in, err := u.acquire(ctx, false)
+	if err == nil && in.lacks() {
+		// What it exports is known only now, and callers already name some of it.
+		in.Release()
+		u.replaceProcess(in)
+		in, err = u.acquire(ctx, false)
+	}
 	if err == nil {
 		in.requests.Add(-1) // nobody asked for anything yet
 		return in, nil
@@ -241,6 +248,9 @@ func (s *Service) document(ctx context.Context, sc scope, u *Upload, latest *ver
 		return nil, err
 	}
 	if err := s.checkDatabases(ctx, sc.account, doc); err != nil {
+		return nil, err
+	}
+	if err := s.checkServices(ctx, sc, doc); err != nil {
 		return nil, err
 	}
 	if doc.Assets, err = s.resolveAssets(ctx, sc, u, old); err != nil {

@@ -30,6 +30,8 @@ type started struct {
 	Default  bool     `json:"default"`
 	Handlers []string `json:"handlers"`
 	Exports  []string `json:"exports"`
+	// Entrypoints are those of Exports that can be called.
+	Entrypoints []string `json:"entrypoints"`
 }
 
 // takesEvents reports whether the entry module has a fetch method, the worker's or

@@ -52,6 +52,10 @@ func (p *Process) Handlers() []string { return p.info.Handlers }
 // Exports returns the names of the main module's other exports, at most 500.
 func (p *Process) Exports() []string { return p.info.Exports }
 
+// Entrypoints returns those of Exports, the default one left out, that a service binding or
+// a [Socket] can name: classes that extend WorkerEntrypoint and objects.
+func (p *Process) Entrypoints() []string { return p.info.Entrypoints }
+
 // StartupTime is how long it took from the start of the process until it
 // answered.
 func (p *Process) StartupTime() time.Duration { return p.took }

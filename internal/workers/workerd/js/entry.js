@@ -1,4 +1,4 @@
-import { KEY, collect, collected, current, dispatch, finished, report, started, tail } from "@@TRACE@@";
+import { KEY, collect, collected, current, dispatch, entrypoints, finished, report, started, tail } from "@@TRACE@@";
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import * as user from "@@MAIN@@";
 export * from "@@MAIN@@";
@@ -128,5 +128,6 @@ started({
   default: "default" in user,
   handlers,
   exports: Object.keys(user).filter((name) => name !== "default").slice(0, 500),
+  entrypoints: entrypoints(user, WorkerEntrypoint),
 });
 export default wrapped;

@@ -134,6 +134,20 @@ export function report(ray, error, background) {
   }
 }
 
+// Which exports of the worker's main module other workers can be bound to. A getter
+// that throws, as of a variable that is not initialised yet, is none.
+export function entrypoints(user, WorkerEntrypoint) {
+  return Object.keys(user).filter((name) => {
+    if (name === "default") return false;
+    try {
+      const value = user[name];
+      return typeof value === "function" ? value.prototype instanceof WorkerEntrypoint : typeof value === "object" && value !== null;
+    } catch {
+      return false;
+    }
+  }).slice(0, 500);
+}
+
 // Says once what the worker's main module offers.
 export function started(info) {
   apply(emit, console, [MARK + stringify({ type: "started", ...info })]);
