@@ -28,6 +28,7 @@ type suite struct {
 func suites() []suite {
 	return []suite{
 		{"hello", hello},
+		{"rpc", rpcCalls},
 		{"assets", staticAssets},
 		{"coldstart", coldStart},
 		{"deploy", deployShare},

@@ -37,12 +37,13 @@ const (
 // fakeRuntime starts processes that do nothing. A main module that contains
 // "throw" does not start.
 type fakeRuntime struct {
-	mu     sync.Mutex
-	procs  []*fakeProcess // all ever started
-	broken error          // what each start fails with
-	delay  time.Duration  // of each start
-	starts int
-	last   *workerd.Worker
+	mu          sync.Mutex
+	procs       []*fakeProcess // all ever started
+	broken      error          // what each start fails with
+	delay       time.Duration  // of each start
+	starts      int
+	entrypoints []string // of each process; nil: "Api"
+	last        *workerd.Worker
 
 	events  []fakeEvent                                                          // that were dispatched
 	watched map[int]bool                                                         // by pid
@@ -172,7 +173,6 @@ func (p *fakeProcess) Dispatch(ctx context.Context, ray string, e *workerd.Event
 
 func (p *fakeProcess) Watch(_ context.Context, open bool) error { p.r.watch(p, open); return nil }
 func (p *fakeProcess) Handlers() []string                       { return []string{"fetch"} }
-func (p *fakeProcess) Entrypoints() []string                    { return []string{"Api"} }
 func (p *fakeProcess) StartupTime() time.Duration               { return 7 * time.Millisecond }
 func (p *fakeProcess) Exports() []string                        { return p.exports }
 func (p *fakeProcess) Sample() (supervise.Sample, error) {
@@ -198,6 +198,15 @@ func (p *fakeProcess) Ping(ctx context.Context) error {
 
 func (p *fakeProcess) Kill()             { p.end(true) }
 func (p *fakeProcess) OutOfMemory() bool { return p.heapFull }
+
+func (p *fakeProcess) Entrypoints() []string {
+	p.r.mu.Lock()
+	defer p.r.mu.Unlock()
+	if p.r.entrypoints != nil {
+		return p.r.entrypoints
+	}
+	return []string{"Api"}
+}
 
 func (p *fakeProcess) Usage() (int64, time.Duration, error) {
 	return 9 << 20, time.Since(p.started), nil
