@@ -107,9 +107,9 @@ func (o *Options) bundle(ctx context.Context, r *Result, rules ruleSet, f format
 	if o.SourceMaps {
 		opts.Sourcemap = api.SourceMapLinked
 	}
-	out := api.Build(opts)
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+	out, err := run(ctx, opts)
+	if err != nil {
+		return err
 	}
 	if len(out.Errors) > 0 {
 		return o.failure(out.Errors, node)
@@ -134,6 +134,19 @@ func (o *Options) bundle(ctx context.Context, r *Result, rules ruleSet, f format
 	r.Main.Kind, r.ServiceWorker = f.kind(), f == serviceWorker
 	r.Modules = collect.result()
 	return nil
+}
+
+// run runs esbuild and stops it when ctx ends.
+func run(ctx context.Context, opts api.BuildOptions) (api.BuildResult, error) {
+	b, bad := api.Context(opts)
+	if bad != nil {
+		return api.BuildResult{Errors: bad.Errors}, nil
+	}
+	defer b.Dispose()
+	stop := context.AfterFunc(ctx, b.Cancel)
+	defer stop()
+	out := b.Rebuild()
+	return out, context.Cause(ctx)
 }
 
 // take finds the script and its map among the bundler's output.
@@ -213,6 +226,9 @@ func (o *Options) aliases() api.Plugin {
 			target, ok := o.Alias[args.Path]
 			if !ok || args.PluginData == resolved {
 				return api.OnResolveResult{}, nil
+			}
+			if _, builtin := nodeModules()[strings.TrimPrefix(target, "node:")]; builtin {
+				return api.OnResolveResult{Path: target, External: true}, nil
 			}
 			found := b.Resolve(target, api.ResolveOptions{ResolveDir: o.Root, Kind: args.Kind, PluginData: resolved})
 			if len(found.Errors) > 0 {

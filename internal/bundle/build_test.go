@@ -100,15 +100,16 @@ func TestTypeScriptJSXPathsAliasDefine(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
 		"tsconfig.json": `{ "compilerOptions": { "paths": { "@/*": ["./lib/*"] }, "jsx": "react", "jsxFactory": "h" } }`,
-		"index.tsx":     "import { h } from '@/h'; import gone from 'gone'; declare const BUILD: string; const x: unknown = [<p id='a'>hi</p>, gone, BUILD, process.env.NODE_ENV];" + handler,
+		"index.tsx":     "import { h } from '@/h'; import gone from 'gone'; import fs from 'fs-like'; declare const BUILD: string; const x: unknown = [<p id='a'>hi</p>, gone, fs, BUILD, process.env.NODE_ENV];" + handler,
 		"lib/h.ts":      "export const h = (name: string, ...rest: unknown[]) => [name, rest];",
 		"stand-in.js":   "export default 'STAND-IN';",
 	})
 	o := options(dir)
-	o.Alias = map[string]string{"gone": "./stand-in.js"}
+	o.Alias = map[string]string{"gone": "./stand-in.js", "fs-like": "node:fs"}
+	o.NodeEnv = "staging"
 	o.Define = map[string]string{"BUILD": `"build-7"`}
 	text := string(build(t, o).Main.Content)
-	for _, want := range []string{"STAND-IN", "build-7", `"production"`, `h("p"`} {
+	for _, want := range []string{"STAND-IN", "build-7", `"staging"`, `from "node:fs"`, `h("p"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the script lacks %s:\n%s", want, text)
 		}

@@ -23,7 +23,7 @@ type deployFlags struct {
 	dryRun                          bool
 	outdir                          string
 	minify, noBundle, keepVars      bool
-	assets, tsconfig                string
+	assets, tsconfig, secretsFile   string
 	jsxFactory, jsxFragment         string
 	routes, domains, crons          []string
 	sourceMaps, skipBuild, yes      bool
@@ -46,6 +46,7 @@ func (f *deployFlags) addTo(a *app, cmd *cobra.Command) {
 	flags.BoolVar(&f.noBundle, "no-bundle", false, "upload the entry point as it is")
 	flags.BoolVar(&f.keepVars, "keep-vars", false, "keep variables that the configuration does not have")
 	flags.StringVar(&f.assets, "assets", "", "folder of static assets")
+	flags.StringVar(&f.secretsFile, "secrets-file", "", "secrets to set with the version: a JSON object, or lines NAME=value")
 	flags.StringVar(&f.tsconfig, "tsconfig", "", "the tsconfig.json to use")
 	flags.StringVar(&f.jsxFactory, "jsx-factory", "", "function that makes JSX elements")
 	flags.StringVar(&f.jsxFragment, "jsx-fragment", "", "what stands for JSX fragments")

@@ -93,6 +93,13 @@ func (a *app) prepare(ctx context.Context, c *client.Client, p *plan) error {
 		names[b.Name] = true
 		p.upload.Bindings = append(p.upload.Bindings, b)
 	}
+	for _, s := range p.secrets {
+		if names[s.Name] {
+			return fmt.Errorf("%q is a secret in --secrets-file and a binding in the configuration; give one of them another name", s.Name)
+		}
+		names[s.Name] = true
+		p.upload.Bindings = append(p.upload.Bindings, s)
+	}
 	for _, name := range p.config.Secrets.Required {
 		if !names[name] {
 			p.upload.Bindings = append(p.upload.Bindings, project.Binding{Name: name, Type: "inherit"})
@@ -122,7 +129,7 @@ func (a *app) provision(ctx context.Context, c *client.Client, p *plan) error {
 		switch {
 		case b.Missing == "":
 		case had[b.Name] == b.Type:
-			*b = project.Binding{Name: b.Name, Type: "inherit"}
+			*b = project.Binding{Name: b.Name, Type: "inherit", As: b.Type}
 		default:
 			if err := a.provisionOne(ctx, c, p.name, b); err != nil {
 				return fmt.Errorf("make what the binding %s points at: %w", b.Name, plainError(err, p.name))

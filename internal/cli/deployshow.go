@@ -92,7 +92,7 @@ func (a *app) showBuilt(d *deployed) error {
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "BINDING\tTYPE\tTARGET") //nolint:errcheck // Flush tells
 	for _, b := range d.Bindings {
-		fmt.Fprintf(w, "env.%s\t%s\t%s\n", printable(b.Name), b.Type, printable(clip(b.Target()))) //nolint:errcheck // Flush tells
+		fmt.Fprintf(w, "env.%s\t%s\t%s\n", printable(b.Name), b.Kind(), printable(clip(b.Target()))) //nolint:errcheck // Flush tells
 	}
 	return w.Flush()
 }

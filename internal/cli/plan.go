@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,8 @@ type plan struct {
 	built    *bundle.Result // nil: static assets only
 	assets   *client.Assets // nil: none
 	bindings []project.Binding
-	exists   bool // the worker, before the deploy
+	secrets  []project.Binding // with their values: never shown
+	exists   bool              // the worker, before the deploy
 	upload   client.Upload
 	// Sizes of the modules in bytes.
 	raw, gzipped int64
@@ -42,6 +44,9 @@ func (a *app) plan(cmd *cobra.Command, f *deployFlags, args []string) (*plan, er
 	c, err := a.loadProject(&f.projectFlags)
 	if err != nil {
 		return nil, err
+	}
+	if len(c.Environments) > 0 && c.Env == "" && !f.envSet() {
+		a.warn(fmt.Sprintf("the configuration has environments (%s), and its top level is taken. --env names one; --env \"\" says that the top level is meant.", strings.Join(c.Environments, ", ")))
 	}
 	if err := f.override(c, cmd); err != nil {
 		return nil, err
@@ -60,7 +65,12 @@ func (a *app) plan(cmd *cobra.Command, f *deployFlags, args []string) (*plan, er
 		return nil, fmt.Errorf("the configuration has a build command, which selvage does not run. Run it yourself (%s), then deploy with --skip-build", c.Build.Command)
 	}
 	p := &plan{name: c.Name, flags: f, config: c}
-	if err := p.build(cmd.Context()); err != nil {
+	if f.secretsFile != "" {
+		if err := p.addSecrets(f.secretsFile); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.build(cmd.Context(), a.getenv("NODE_ENV")); err != nil {
 		return nil, err
 	}
 	if p.built != nil {
@@ -123,11 +133,13 @@ func entry(c *project.Config, f *deployFlags, args []string) error {
 }
 
 // build bundles the code and hashes the assets at the same time.
-func (p *plan) build(ctx context.Context) error {
+func (p *plan) build(ctx context.Context, nodeEnv string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if p.config.Main != "" {
 		group.Go(func() (err error) {
-			p.built, err = bundle.Build(ctx, p.bundling())
+			o := p.bundling()
+			o.NodeEnv = nodeEnv
+			p.built, err = bundle.Build(ctx, o)
 			return err
 		})
 	}
@@ -138,6 +150,30 @@ func (p *plan) build(ctx context.Context) error {
 		})
 	}
 	return group.Wait()
+}
+
+// addSecrets uploads the secrets of a file with the version.
+func (p *plan) addSecrets(path string) error {
+	file, err := os.Open(path) //nolint:gosec // the user's own
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	text, err := readBounded(file, maxSecrets)
+	if err != nil {
+		return fmt.Errorf("read the secrets: %w", err)
+	}
+	secrets, err := parseSecrets(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		if secrets[name] == nil {
+			return fmt.Errorf("%s: the secret %q is null; \"selvage secret delete\" deletes one", path, name)
+		}
+		p.secrets = append(p.secrets, project.Binding{Name: name, Type: "secret_text", Fields: map[string]any{"text": *secrets[name]}})
+	}
+	return nil
 }
 
 func (p *plan) bundling() bundle.Options {

@@ -15,6 +15,8 @@ type Binding struct {
 	Fields map[string]any
 	// Missing is the property that the deploy has to fill in, "" for none.
 	Missing string
+	// As is the type of a binding that is taken over from the version before.
+	As string
 }
 
 // MarshalJSON gives the API's form.
@@ -25,6 +27,14 @@ func (b Binding) MarshalJSON() ([]byte, error) {
 	return json.Marshal(all)
 }
 
+// Kind is its type, for a person.
+func (b Binding) Kind() string {
+	if b.As != "" {
+		return b.As
+	}
+	return b.Type
+}
+
 // Target is what a binding points at, for a person.
 func (b Binding) Target() string {
 	switch b.Type {
@@ -32,8 +42,10 @@ func (b Binding) Target() string {
 		return show(b.Fields["text"])
 	case "json":
 		return show(b.Fields["json"])
-	case "secret_text", "inherit":
+	case "secret_text":
 		return ""
+	case "inherit":
+		return "as before"
 	}
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(b.Fields)) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,6 +30,8 @@ type Config struct {
 	// Root is the project's folder.
 	Root string
 	Env  string
+	// Environments are the names of all.
+	Environments []string
 	// Warnings are for the person who deploys.
 	Warnings []string
 
@@ -164,6 +167,9 @@ func Load(o Options) (*Config, error) {
 		values = choose(raw, o.Env, p)
 	}
 	c := &Config{File: src.file, Env: o.Env, Root: filepath.Dir(src.file)}
+	if all, ok := raw["env"].(map[string]any); ok {
+		c.Environments = slices.Sorted(maps.Keys(all))
+	}
 	if src.user != "" {
 		c.Root = filepath.Dir(src.user)
 	}

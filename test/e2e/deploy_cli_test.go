@@ -384,6 +384,14 @@ func TestOursSecretsAndDelete(t *testing.T) {
 		t.Fatalf("secret put: %d %s", code, stderr)
 	}
 	p.ok(t, dir, `{"A":"x","B":"y"}`, "secret", "bulk")
+	rewrite(t, dir, "secrets.env", "B=from-the-deploy\n")
+	if stdout, stderr, code := p.ours(t, dir, "", "deploy", "--secrets-file", "secrets.env"); code != 0 || strings.Contains(stdout+stderr, "from-the-deploy") {
+		t.Errorf("deploy --secrets-file: %d %s%s", code, stdout, stderr)
+	}
+	if a := p.get(t, p.host("s"), "/"); a.Body != `["`+secret+`","x","from-the-deploy"]` {
+		t.Errorf("after deploy --secrets-file: %q", a.Body)
+	}
+	p.ok(t, dir, `{"B":"y"}`, "secret", "bulk")
 	if list := p.ok(t, dir, "", "secret", "list"); list != "A\nB\nTOKEN\n" {
 		t.Errorf("secret list: %q", list)
 	}
@@ -447,6 +455,12 @@ func TestOursProvisionsTriggersEnvironments(t *testing.T) {
 	}
 	if a := p.get(t, p.host("prov"), "/"); a.Body != "flagflag" {
 		t.Errorf("GET / = %d %q", a.Status, a.Body)
+	}
+	if stdout, stderr, code := p.ours(t, dir, "", "deploy"); code != 0 || !strings.Contains(stderr, "has environments (staging)") || !strings.Contains(stdout, "as before") {
+		t.Errorf("a deploy without --env: %d %s%s", code, stdout, stderr)
+	}
+	if _, stderr, code := p.oursWith(t, dir, "", []string{"CLOUDFLARE_ENV=nosuch"}, "deploy", "--env", "", "--data", p.data); code != 0 || stderr != "" {
+		t.Errorf(`deploy --env "": %d %s`, code, stderr)
 	}
 	staging := p.deployOurs(t, dir, "--env", "staging")
 	if staging.Name != "prov-staging" || staging.URL != "" {
