@@ -162,7 +162,9 @@ func (o *Options) take(r *Result, files []api.OutputFile, name string) error {
 			}
 			r.SourceMaps = append(r.SourceMaps, Module{Name: base, Kind: SourceMap, Content: cleaned})
 		default:
-			return &Error{Text: fmt.Sprintf("the bundle needs a second file, %s, which a worker cannot load; import its content with a module rule, or leave the import out", base)}
+			if !strings.HasSuffix(base, ".map") {
+				r.Warnings = append(r.Warnings, fmt.Sprintf("%s is left out of the upload: a worker has no use for it. To import its content, add a module rule of type Text.", base))
+			}
 		}
 	}
 	if r.Main.Name == "" {

@@ -65,12 +65,13 @@ func names(modules []bundle.Module) []string {
 func TestModulesKeepTheirKindAndHash(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
-		"index.ts":                      "import a from './a.txt'; import b from './b.bin'; import c from './c.wasm?module'; import d from 'pkg/d.html'; const x = [a,b,c,d];" + handler,
-		"a.txt":                         "hello\n",
-		"b.bin":                         "\x00\x01",
-		"c.wasm":                        "\x00asm",
-		"node_modules/pkg/d.html":       "<p>",
-		"node_modules/pkg/package.json": `{"name":"pkg"}`,
+		"index.ts":                "import a from './a.txt'; import b from './b.bin'; import c from './c.wasm?module'; import d from 'pkg/d.html'; const x = [a,b,c,d];" + handler,
+		"a.txt":                   "hello\n",
+		"b.bin":                   "\x00\x01",
+		"c.wasm":                  "\x00asm",
+		"node_modules/pkg/d.html": "<p>",
+		// Its exports hide the file, which counts for code only.
+		"node_modules/pkg/package.json": `{"name":"pkg","exports":{".":"./d.js"}}`,
 	})
 	r := build(t, options(dir))
 	// The hash is the SHA-1 of the content, as sha1sum prints it.
@@ -113,6 +114,15 @@ func TestTypeScriptJSXPathsAliasDefine(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("the script lacks %s:\n%s", want, text)
 		}
+	}
+}
+
+func TestStyleSheetIsLeftOut(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string]string{"index.js": "import './a.css'; const x = 1;" + handler, "a.css": "p { color: red }"})
+	r := build(t, options(dir))
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "index.css") || len(r.SourceMaps) != 1 || len(r.Modules) != 0 {
+		t.Errorf("%q, %v", r.Warnings, names(r.SourceMaps))
 	}
 }
 

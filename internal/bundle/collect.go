@@ -141,7 +141,29 @@ func (c *collector) resolve(b api.PluginBuild, r *Rule, args api.OnResolveArgs) 
 	if len(found.Errors) == 0 && found.Path != "" {
 		file = found.Path
 	}
+	if installed := installedFile(args.ResolveDir, clean); installed != "" {
+		file = installed
+	}
 	return c.add(r, clean, file)
+}
+
+// installedFile finds a file of a package by its path, whatever the package's
+// "exports" say: packages seldom list their wasm there. "" when there is none.
+func installedFile(dir, specifier string) string {
+	if specifier == "" || specifier[0] == '.' || filepath.IsAbs(specifier) {
+		return ""
+	}
+	for {
+		file := filepath.Join(dir, "node_modules", filepath.FromSlash(specifier))
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			return file
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
 }
 
 // add keeps a file as a module and refers to it by its new name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -58,13 +59,7 @@ func (a *app) before(ctx context.Context, c *client.Client, p *plan) error {
 
 // interactive says whether there is a person to ask.
 func (a *app) interactive() bool {
-	f, ok := a.Stdin.(interface{ Fd() uintptr })
-	if !ok {
-		return false
-	}
-	w, ok := f.(interface {
-		Write(p []byte) (int, error)
-	})
+	w, ok := a.Stdin.(io.Writer) // a terminal is both
 	return ok && telemetry.IsTerminal(w)
 }
 

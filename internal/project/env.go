@@ -54,6 +54,9 @@ func choose(raw map[string]any, env string, p *problems) map[string]any {
 		delete(out, "routes")
 	}
 	checkMissing(raw, mine, env, p)
+	if mine["route"] == nil && mine["routes"] == nil {
+		checkDomains(raw, env, p)
+	}
 	rename(out, mine["name"], env)
 	return out
 }
@@ -65,6 +68,16 @@ func rename(out map[string]any, own any, env string) {
 	}
 	if top, ok := out["name"].(string); ok && top != "" {
 		out["name"] = top + "-" + env
+	}
+}
+
+// checkDomains warns about hostnames that an environment would take from the top level's worker.
+func checkDomains(raw map[string]any, env string, p *problems) {
+	list, _ := raw["routes"].([]any)
+	for _, v := range list {
+		if r, ok := v.(map[string]any); ok && r["custom_domain"] == true {
+			p.warnf("\"env.%s\" inherits the custom domain %s: deploying it takes the domain from the worker of the top level. Give the environment \"routes\" of its own, if only [].", env, show(r["pattern"]))
+		}
 	}
 }
 

@@ -289,6 +289,17 @@ func TestBadConfigurations(t *testing.T) {
 	}
 }
 
+func TestInheritedDomainsWarn(t *testing.T) {
+	t.Parallel()
+	const text = `{"name":"w","routes":[{"pattern":"a.test","custom_domain":true}],"env":{"a":{},"b":{"routes":[]}}}`
+	if c := mustLoad(t, "wrangler.json", text, "a"); len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "a.test") {
+		t.Errorf("warnings %q", c.Warnings)
+	}
+	if c := mustLoad(t, "wrangler.json", text, "b"); len(c.Warnings) != 0 || len(c.Routes) != 0 {
+		t.Errorf("warnings %q, routes %v", c.Warnings, c.Routes)
+	}
+}
+
 func TestUnknownKeysWarn(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "wrangler.json", `{"name":"w","comptibility_date":"x","kv_namespaces":[{"binding":"K","id":"1","idd":2}]}`, "")
