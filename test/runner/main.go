@@ -96,7 +96,7 @@ func parts() []part {
 func longParts() []part {
 	return []part{{
 		name: "end to end, in full", min: 3, report: "bench/reports/crash.md", env: []string{"SELVAGE_TEST_FULL=1"},
-		args: []string{"-count=1", "-timeout=80m", "-v", "-run", "Crash|Hammer|Killed", "./test/e2e/..."},
+		args: []string{"-count=1", "-timeout=110m", "-v", "-run", "Crash|Hammer|Killed|Soak", "./test/e2e/..."},
 	}}
 }
 
