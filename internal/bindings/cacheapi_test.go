@@ -36,9 +36,19 @@ func cacheDoor(t *testing.T) (dir string, store *cache.Store) {
 	return open(t, s, sp), store
 }
 
-// speak writes text to a socket, closes that side if half, and returns the status
-// and body of the answer; 0 when there is none.
-func speak(t *testing.T, dir, socket, text string, half bool) (int, string) {
+// halfClose ends what a client says; it still listens.
+func halfClose(c net.Conn) {
+	if u, ok := c.(*net.UnixConn); ok {
+		_ = u.CloseWrite()
+	}
+}
+
+// stayOpen leaves a connection as it is.
+func stayOpen(net.Conn) {}
+
+// speak writes text to a socket, then does to it what follows, and returns the
+// status and body of the answer; 0 when there is none.
+func speak(t *testing.T, dir, socket, text string, then func(net.Conn)) (int, string) {
 	t.Helper()
 	c, err := net.Dial("unix", filepath.Join(dir, socket))
 	if err != nil {
@@ -49,11 +59,7 @@ func speak(t *testing.T, dir, socket, text string, half bool) (int, string) {
 		t.Fatal(err)
 	}
 	_, _ = io.WriteString(c, text)
-	if half {
-		if u, ok := c.(*net.UnixConn); ok {
-			_ = u.CloseWrite()
-		}
-	}
+	then(c)
 	method, _, _ := strings.Cut(text, " ")
 	res, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
 	if err != nil {
@@ -76,7 +82,7 @@ func TestCacheHostile(t *testing.T) {
 	dir, store := cacheDoor(t)
 	ask := func(text string) int {
 		t.Helper()
-		status, _ := speak(t, dir, bindings.CacheSocket, text, true)
+		status, _ := speak(t, dir, bindings.CacheSocket, text, halfClose)
 		return status
 	}
 	for name, c := range map[string]struct {
@@ -116,7 +122,7 @@ func TestCacheHostile(t *testing.T) {
 	if got := ask(put("/a", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nselvage-error: egress-refused\r\n\r\nplain")); got != 204 {
 		t.Fatalf("a put is answered with %d", got)
 	}
-	if status, body := speak(t, dir, bindings.CacheSocket, matchA, false); status != 200 || body != "plain" {
+	if status, body := speak(t, dir, bindings.CacheSocket, matchA, stayOpen); status != 200 || body != "plain" {
 		t.Errorf("a match: %d %q", status, body)
 	}
 }
@@ -126,7 +132,7 @@ func TestRateLimitHostile(t *testing.T) {
 	dir, _ := cacheDoor(t)
 	call := func(body string) (int, string) {
 		t.Helper()
-		return speak(t, dir, bindings.RateLimitSocket, fmt.Sprintf("POST /limit HTTP/1.1\r\nHost: ratelimit\r\nContent-Length: %d\r\n\r\n%s", len(body), body), false)
+		return speak(t, dir, bindings.RateLimitSocket, fmt.Sprintf("POST /limit HTTP/1.1\r\nHost: ratelimit\r\nContent-Length: %d\r\n\r\n%s", len(body), body), stayOpen)
 	}
 	for body, want := range map[string]int{
 		``:                         400,
@@ -143,7 +149,7 @@ func TestRateLimitHostile(t *testing.T) {
 			t.Errorf("%.60s: %d %q, want %d", body, got, text, want)
 		}
 	}
-	if got, _ := speak(t, dir, bindings.RateLimitSocket, "GET /limit HTTP/1.1\r\nHost: ratelimit\r\n\r\n", false); got != 405 {
+	if got, _ := speak(t, dir, bindings.RateLimitSocket, "GET /limit HTTP/1.1\r\nHost: ratelimit\r\n\r\n", stayOpen); got != 405 {
 		t.Errorf("a GET: %d", got)
 	}
 	for i, want := range []string{"true", "true", "false"} {
