@@ -27,7 +27,10 @@ import (
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// net/http waits half a second for a client that was refused in mid-body.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // names is a resolver: each look-up of a name takes the next of its answers, the
 // last one again and again.
