@@ -188,6 +188,11 @@ func (s *Service) Put(ctx context.Context, account, namespace string, pairs ...P
 		return err
 	}
 	defer release()
+	for i := range rows {
+		if rows[i].value.space.id != sp.id { // its file, if it has one, is elsewhere
+			return internal("store the value", errors.New("kv: a value that was staged for another namespace"))
+		}
+	}
 	if err := sp.put(ctx, rows); err != nil {
 		return internal("store the value", err)
 	}

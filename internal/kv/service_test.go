@@ -232,6 +232,16 @@ func TestParseExpiration(t *testing.T) {
 	}
 }
 
+func TestValueOfAnotherNamespace(t *testing.T) {
+	f := open(t, t.TempDir(), nil)
+	p := f.pair("k", strings.Repeat("x", kv.InlineSize+1))
+	f.ns = f.namespace("other")
+	if err := f.Put(t.Context(), account, f.ns, p); code(t, err) != kv.CodeInternal {
+		t.Errorf("%v", err)
+	}
+	f.missing("k")
+}
+
 func TestBulkIsAllOrNothing(t *testing.T) {
 	f := open(t, t.TempDir(), nil)
 	pairs := []kv.Pair{f.pair("a", "1"), f.pair("b", strings.Repeat("2", 1<<17)), f.pair("a", "3"), f.pair("..", "4")}
