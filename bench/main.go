@@ -35,6 +35,8 @@ func suites() []suite {
 		{"deploycli", deployWithoutNode},
 		{"idle", idleMemory},
 		{"scale", scale},
+		{"cores", moreCores},
+		{"idleworkers", idleWorkers},
 		{"kv", kvStore},
 		{"cache", cacheHits},
 		{"d1", d1Databases},

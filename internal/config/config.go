@@ -23,14 +23,16 @@ type Config struct {
 	Subdomain string // only for the first start
 	Workerd   string // path; empty: the embedded or development one
 
-	Isolation      string // auto or require
-	InsecureHTTP   bool   // the API may listen off loopback without TLS
-	IdleStop       time.Duration
-	MaxProcesses   int
-	DrainTimeout   time.Duration
-	DeployDrain    time.Duration
-	TrustedProxies []netip.Prefix
-	EgressAllow    []EgressRule
+	Isolation    string // auto or require
+	InsecureHTTP bool   // the API may listen off loopback without TLS
+	IdleStop     time.Duration
+	MaxProcesses int
+	// WorkerProcesses bounds the processes of one hot worker; 0: the number of CPUs.
+	WorkerProcesses int
+	DrainTimeout    time.Duration
+	DeployDrain     time.Duration
+	TrustedProxies  []netip.Prefix
+	EgressAllow     []EgressRule
 
 	API    API
 	Cache  Cache

@@ -91,6 +91,10 @@ func platformOptions() []Option {
 			value: func(c *Config) any { return &c.MaxProcesses }, check: func(c *Config) bool { return between(c.MaxProcesses, 1, 100_000) },
 		},
 		{
+			Key: "worker_processes", Doc: "Processes that one version of a worker may have while it is hot; 0 means as many as there are CPUs, 1 never more than one.", Want: "a number from 0 to 64",
+			value: func(c *Config) any { return &c.WorkerProcesses }, check: func(c *Config) bool { return between(c.WorkerProcesses, 0, 64) },
+		},
+		{
 			Key: "drain_timeout", Doc: "How long a stop waits for requests in flight.", Want: "a duration from 0s to 1h", Reload: true,
 			value: func(c *Config) any { return &c.DrainTimeout }, check: func(c *Config) bool { return c.DrainTimeout >= 0 && c.DrainTimeout <= maxDrain },
 		},

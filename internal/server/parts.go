@@ -146,6 +146,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		CPULimit:           c.Limits.CPU,
 		MemoryLimit:        int64(c.Limits.Memory),
 		SubrequestsLimit:   c.Limits.Subrequests,
+		WorkerProcesses:    c.WorkerProcesses,
 		MaxScriptSize:      int64(c.Limits.ScriptSize),
 		MaxAssets:          c.Limits.AssetCount,
 		MaxAssetSize:       int64(c.Limits.AssetSize),

@@ -26,7 +26,9 @@
 //     drain bound has passed.
 //   - An Acquire never gets a process that has begun to stop: the count of
 //     requests in flight and the stop mark are one atomic word.
-//   - At most one process of a version accepts requests at a time.
+//   - One process of a version accepts requests at a time, or, while it is hot and
+//     has no Durable Objects open, up to Options.WorkerProcesses. A process that has
+//     objects open is the only one of its version.
 //   - The text of a secret exists sealed on disk, and in the clear only in the
 //     memory of the call that seals it or of the start that hands it over.
 //   - Opening the service reads no script: its cost does not grow with them.

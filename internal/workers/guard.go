@@ -177,7 +177,7 @@ func (in *Instance) ask(m *meter, now time.Time, cpu time.Duration) {
 // another process; see [Instance.Ended] for those in flight.
 func (in *Instance) exceed(outcome string) {
 	in.mark(outcome)
-	in.u.current.CompareAndSwap(in, nil)
+	in.u.remove(in)
 	in.close()
 	in.u.s.wg.Go(in.proc.Kill) // in.run is counted too, so that adding is safe
 }

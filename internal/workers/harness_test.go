@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ type fakeRuntime struct {
 	starts      int
 	entrypoints []string // of each process; nil: "Api"
 	last        *workerd.Worker
+	work        *atomic.Int64 // percent of a core that all processes have to do together; nil: each a core
 
 	events  []fakeEvent                                                          // that were dispatched
 	watched map[int]bool                                                         // by pid
@@ -106,7 +108,7 @@ func (r *fakeRuntime) Start(ctx context.Context, dir string, w *workerd.Worker, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = w
-	p := &fakeProcess{r: r, pid: len(r.procs) + 1, script: w.Script, version: w.Version, pool: upstream.New(filepath.Join(dir, "worker.sock")), done: make(chan struct{}), started: time.Now()}
+	p := &fakeProcess{r: r, pid: len(r.procs) + 1, script: w.Script, version: w.Version, pool: upstream.New(filepath.Join(dir, "worker.sock")), done: make(chan struct{}), started: time.Now(), looked: time.Now()}
 	for _, m := range exportedClass.FindAllStringSubmatch(string(w.Modules[0].Body), -1) {
 		p.exports = append(p.exports, m[1])
 	}
@@ -158,6 +160,9 @@ type fakeProcess struct {
 	sample   supervise.Sample
 	stuck    bool
 	heapFull bool
+	looking  sync.Mutex
+	used     time.Duration // see fakeRuntime.work
+	looked   time.Time
 }
 
 func (p *fakeProcess) end(crashed bool) { p.once.Do(func() { p.crashed = crashed; close(p.done) }) }
@@ -209,6 +214,14 @@ func (p *fakeProcess) Entrypoints() []string {
 }
 
 func (p *fakeProcess) Usage() (int64, time.Duration, error) {
+	if p.r.work != nil { // shared out, at most a core each
+		p.looking.Lock()
+		defer p.looking.Unlock()
+		at, share := time.Now(), min(p.r.work.Load()/int64(max(1, len(p.r.live()))), 100)
+		p.used += at.Sub(p.looked) * time.Duration(share) / 100
+		p.looked = at
+		return 9 << 20, p.used, nil
+	}
 	return 9 << 20, time.Since(p.started), nil
 }
 
@@ -285,7 +298,8 @@ func open(tb testing.TB, dir string, edit func(*workers.Options)) *harness {
 			}
 			return t, nil
 		},
-		DrainTimeout: 10 * time.Second,
+		DrainTimeout:    10 * time.Second,
+		WorkerProcesses: 1, // fake processes are always busy
 	}
 	if edit != nil {
 		edit(&o)

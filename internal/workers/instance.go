@@ -53,6 +53,10 @@ type Instance struct {
 	outcome   atomic.Pointer[string] // the limit that ended it; see mark
 	trial     trial
 
+	// What measure last saw; under unit.mu.
+	cpu      time.Duration
+	measured time.Time
+
 	// What observe last saw; under Service.mu.
 	seen     int64
 	lastUsed time.Time
@@ -138,7 +142,7 @@ func (in *Instance) run() {
 		in.u.crashed(in)
 		s.log.Error("worker process ended unexpectedly", "script", in.u.scope.script, "version", in.u.version, "pid", in.proc.Pid(), "error", in.proc.Err())
 	}
-	in.u.current.CompareAndSwap(in, nil)
+	in.u.remove(in)
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.StopTimeout)
 	defer cancel()
 	if err := in.proc.Stop(ctx); err != nil && !crashed {

@@ -38,7 +38,7 @@ func (r *Route) Acquire(ctx context.Context) (*Instance, error) {
 	if r.unit == nil {
 		return nil, ErrNoRoute
 	}
-	if in := r.unit.current.Load(); in != nil && in.acquire() {
+	if in := r.unit.pick(); in != nil && in.acquire() {
 		return in, nil
 	}
 	if !r.Code {

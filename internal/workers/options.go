@@ -167,6 +167,10 @@ type Options struct {
 	HandoverTimeout time.Duration
 	StartTimeout    time.Duration // what the Runtime gives a process to answer; 30 seconds
 	MaxProcesses    int           // 200; the least recently used idle one makes room
+	// WorkerProcesses bounds the processes of one version that is hot and has no
+	// objects open; the number of CPUs. With 1 it never gets another.
+	WorkerProcesses int
+	ScalePeriod     time.Duration // how often a version is judged; 500 ms
 	MaxStarts       int           // processes starting at the same time; the number of CPUs, at least 2
 	MaxHosts        int           // hostnames in the cache; 8192
 

@@ -266,9 +266,7 @@ func (u *unit) replace() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.stale = u.starting != nil // it may have read the old rules
-	if in := u.current.Swap(nil); in != nil {
-		in.close()
-	}
+	u.closeAll()
 }
 
 func (p *SettingsPatch) check() error {

@@ -103,6 +103,9 @@ func New(o Options) (*Service, error) {
 	s.idle.Store(int64(o.IdleTimeout))
 	s.wg.Go(s.janitor)
 	s.wg.Go(s.guard)
+	if o.WorkerProcesses > 1 {
+		s.wg.Go(s.scaler)
+	}
 	s.wg.Go(s.runSchedules)
 	s.wg.Go(s.findAlarms)
 	s.removeLater()
@@ -146,6 +149,8 @@ func (o *Options) setDefaults() {
 	setDefault(&o.StartTimeout, 30*time.Second)
 	setDefault(&o.ScheduledTimeout, 15*time.Minute)
 	setDefault(&o.MaxProcesses, 200)
+	setDefault(&o.WorkerProcesses, runtime.NumCPU())
+	setDefault(&o.ScalePeriod, 500*time.Millisecond)
 	setDefault(&o.MaxStarts, max(2, runtime.NumCPU()))
 	setDefault(&o.MaxHosts, 8192)
 	setDefault(&o.MaxScriptSize, 64<<20)

@@ -34,9 +34,10 @@ type unit struct {
 	doc       *document
 	site      *assets.Site
 
-	current atomic.Pointer[Instance]   // the process that accepts requests
-	next    atomic.Pointer[unit]       // see follow
-	planned atomic.Pointer[objectPlan] // until the version is saved
+	current atomic.Pointer[Instance]    // the process that accepts requests
+	more    atomic.Pointer[[]*Instance] // those beside it, of a hot version; see siblings.go
+	next    atomic.Pointer[unit]        // see follow
+	planned atomic.Pointer[objectPlan]  // until the version is saved
 
 	mu        sync.Mutex
 	starting  *startCall
@@ -47,6 +48,7 @@ type unit struct {
 	backoff   supervise.Backoff
 	notBefore time.Time
 	failure   error // why the process last failed
+	load      load
 
 	entrypoints []string // that the version exports; nil until it is known
 }
@@ -133,7 +135,7 @@ func (u *unit) acquire(ctx context.Context, live bool) (*Instance, error) { //no
 		if live {
 			u = u.led()
 		}
-		if in := u.current.Load(); in != nil && in.acquire() {
+		if in := u.pick(); in != nil && in.acquire() {
 			return in, nil
 		}
 		call, err := u.start(ctx, live)
@@ -324,9 +326,7 @@ func (u *unit) retireCurrent() {
 			return // deployed again
 		}
 		u.retiring = false
-		if in := u.current.Swap(nil); in != nil {
-			in.close()
-		}
+		u.closeAll()
 	})
 }
 
@@ -335,7 +335,5 @@ func (u *unit) discard() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.dead = true
-	if in := u.current.Swap(nil); in != nil {
-		in.close()
-	}
+	u.closeAll()
 }
