@@ -188,6 +188,11 @@ func (u *unit) replaceProcess(in *Instance) {
 	defer u.mu.Unlock()
 	if u.current.CompareAndSwap(in, nil) {
 		in.close()
+		return
+	}
+	if others := u.others(); slices.Contains(others, in) {
+		u.setMore(slices.DeleteFunc(slices.Clone(others), func(m *Instance) bool { return m == in }))
+		in.close()
 	}
 }
 

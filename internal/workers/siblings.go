@@ -132,6 +132,9 @@ func (s *Service) scale(at time.Time) {
 func (u *unit) scale(at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if others := u.others(); len(others) > 0 && u.starting == nil && u.current.CompareAndSwap(nil, others[0]) {
+		u.setMore(slices.Clone(others[1:])) // the first one was replaced alone
+	}
 	in := u.current.Load()
 	if in == nil || in.claim != nil || u.dead || u.retiring {
 		return
