@@ -47,7 +47,7 @@ func (c *Client) Settings(ctx context.Context, script string) (Settings, error) 
 type References struct {
 	Services struct {
 		Incoming []struct {
-			Name string `json:"name"`
+			Service string `json:"service"`
 		} `json:"incoming"`
 	} `json:"services"`
 	Objects []struct {

@@ -75,7 +75,7 @@ func describe(ctx context.Context, c *client.Client, worker string) (what string
 	if users, err = referrers(ctx, c, worker); err != nil {
 		return "", nil, err
 	}
-	what = fmt.Sprintf("%s, with %d versions", worker, len(versions))
+	what = fmt.Sprintf("%s, with all its versions (%d)", worker, len(versions))
 	if len(users) > 0 {
 		what += ", to which these workers refer: " + printable(strings.Join(users, ", "))
 	}
@@ -90,7 +90,7 @@ func referrers(ctx context.Context, c *client.Client, worker string) ([]string, 
 	}
 	var out []string
 	for _, s := range r.Services.Incoming {
-		out = append(out, s.Name)
+		out = append(out, s.Service)
 	}
 	for _, o := range r.Objects {
 		out = append(out, o.Service)

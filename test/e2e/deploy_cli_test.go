@@ -527,3 +527,41 @@ func TestOursOldCompatibilityDate(t *testing.T) {
 		t.Errorf("GET / = %d %q", a.Status, a.Body)
 	}
 }
+
+func TestOursRoutesDomainsServices(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	p.deployOurs(t, worker(t, "callee", hello("called")))
+	dir := project(t, map[string]string{
+		"wrangler.toml": `name = "routed"
+main = "index.js"
+compatibility_date = "2026-11-01"
+routes = [ { pattern = "zone.test/api/*", zone_name = "zone.test" }, { pattern = "app.zone.test", custom_domain = true } ]
+[[services]]
+binding = "CALLEE"
+service = "callee"
+`,
+		"index.js": `export default { async fetch(r, env) { return new Response("routed " + await (await env.CALLEE.fetch("http://x/")).text()); } }`,
+	})
+	// Without the zone nothing leads there, and the deploy says so; with it all does.
+	if _, stderr, code := p.ours(t, dir, "", "deploy"); code != 1 || !strings.Contains(stderr, "Routes: ") || !strings.Contains(stderr, "Custom domains: ") {
+		t.Errorf("a deploy to no zone: %d %s", code, stderr)
+	}
+	p.ok(t, dir, "", "zone", "add", "zone.test")
+	out := p.deployOurs(t, dir)
+	if !slices.Equal(out.Targets, []string{"route zone.test/api/*", "custom domain app.zone.test"}) {
+		t.Errorf("targets %q", out.Targets)
+	}
+	for host, want := range map[string]int{"zone.test": 200, "app.zone.test": 200, p.host("routed"): 404} {
+		a := p.get(t, host, "/api/x")
+		if a.Status != want || want == 200 && a.Body != "routed called" {
+			t.Errorf("%s answers %d %q, want %d", host, a.Status, a.Body, want)
+		}
+	}
+	if out := p.ok(t, dir, "", "delete", "callee", "--dry-run"); !strings.Contains(out, "routed") {
+		t.Errorf("delete --dry-run does not name who refers to it: %q", out)
+	}
+	if _, stderr, code := p.ours(t, dir, "", "delete", "callee", "--yes"); code != 1 || !strings.Contains(stderr, "--force") {
+		t.Errorf("delete of what is referred to: %d %s", code, stderr)
+	}
+}
