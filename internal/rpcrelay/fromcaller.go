@@ -127,13 +127,16 @@ func (l *link) aim(target node) error {
 	if at < 0 {
 		return errBroken
 	}
-	if !l.ready {
+	boot := uint32(0)
+	if l.ready {
+		boot = l.boot // set by then, and not written again
+	} else {
 		l.patches = append(l.patches, len(l.out.buf)+at)
 	}
 	if err := target.set16(targetTag, targetImported); err != nil {
 		return err
 	}
-	return target.set32(fieldID, l.boot)
+	return target.set32(fieldID, boot)
 }
 
 // capsFromCaller translates the capabilities in a payload for a link. It counts
