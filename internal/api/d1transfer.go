@@ -31,16 +31,22 @@ func d1TransferRoutes() []route {
 
 // transferJSON is the answer to every step of an import or an export.
 type transferJSON struct {
-	Success    bool     `json:"success"`
-	Type       string   `json:"type"`
-	Status     string   `json:"status,omitempty"`
-	Messages   []string `json:"messages"`
-	Errors     []string `json:"errors,omitempty"`
-	Error      string   `json:"error,omitempty"`
-	AtBookmark string   `json:"at_bookmark,omitempty"`
-	UploadURL  string   `json:"upload_url,omitempty"`
-	Filename   string   `json:"filename,omitempty"`
-	Result     any      `json:"result,omitempty"`
+	Success    bool          `json:"success"`
+	Type       string        `json:"type"`
+	Status     string        `json:"status,omitempty"`
+	Messages   []string      `json:"messages"`
+	Errors     []string      `json:"errors,omitempty"`
+	Error      string        `json:"error,omitempty"`
+	AtBookmark string        `json:"at_bookmark,omitempty"`
+	Progress   *progressJSON `json:"progress,omitempty"` // ours
+	UploadURL  string        `json:"upload_url,omitempty"`
+	Filename   string        `json:"filename,omitempty"`
+	Result     any           `json:"result,omitempty"`
+}
+
+type progressJSON struct {
+	Bytes int64 `json:"bytes"`
+	Total int64 `json:"total"`
 }
 
 type importedJSON struct {
@@ -99,6 +105,7 @@ func importAnswer(s *d1.ImportStatus) transferJSON {
 	out := transferJSON{Success: true, Type: "import", Status: string(s.State), Messages: []string{}, AtBookmark: s.Bookmark}
 	switch s.State { //nolint:exhaustive // waiting has another answer
 	case d1.ImportActive:
+		out.Progress = &progressJSON{Bytes: s.Bytes, Total: s.Total}
 		out.Messages = []string{fmt.Sprintf("%d statements, %d of %d MB", s.Statements, s.Bytes/1_000_000, s.Total/1_000_000)}
 	case d1.ImportFailed:
 		f := public(s.Err)

@@ -112,7 +112,7 @@ own machine, with stock workerd, driven by the unmodified wrangler.`,
 	flags.StringVar(&a.configFile, "config", "", "configuration file (SELVAGE_CONFIG)")
 	flags.StringVar(&a.data, "data", "", "data directory (SELVAGE_DATA)")
 	root.AddCommand(
-		a.up(), a.env(), a.status(), a.logs(), a.token(), a.egress(), a.zone(), a.trigger(), a.kv(), a.whoami(),
+		a.up(), a.env(), a.status(), a.logs(), a.token(), a.egress(), a.zone(), a.trigger(), a.kv(), a.d1(), a.whoami(),
 		a.deploy(), a.rollback(), a.versions(), a.deployments(), a.secret(), a.delete(),
 		a.config(), a.doctor(), a.version(),
 	)
