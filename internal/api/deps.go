@@ -62,6 +62,7 @@ type Versions interface {
 
 // Scripts reads, changes and deletes scripts.
 type Scripts interface {
+	Objects
 	Script(ctx context.Context, account, script string) (workers.Script, error)
 	Scripts(ctx context.Context, account string) ([]workers.Script, error)
 	DeleteScript(ctx context.Context, account, script string, force bool) error
@@ -123,4 +124,10 @@ type CustomDomains interface {
 type Logs interface {
 	Query(ctx context.Context, f telemetry.Filter, yield func(telemetry.Event) bool) error
 	Follow(ctx context.Context, f telemetry.Filter, yield func(telemetry.Event) bool) error
+}
+
+// Objects lists Durable Object namespaces and what is in them.
+type Objects interface {
+	ObjectNamespaces(ctx context.Context, account string, offset, limit int) (page []workers.Namespace, total int, err error)
+	Objects(ctx context.Context, account, namespace, after string, limit int) (ids []string, more bool, err error)
 }

@@ -18,6 +18,12 @@ type envelope struct {
 type message struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
+	Meta    *meta  `json:"meta,omitempty"`
+}
+
+// meta is what a program may read of an error.
+type meta struct {
+	Details any `json:"details"`
 }
 
 // paged is the result of a handler whose answer is one page of a list.
@@ -56,7 +62,11 @@ func writeResult(w http.ResponseWriter, result any) error {
 
 // writeFault writes an error.
 func writeFault(w http.ResponseWriter, f fault) error {
-	return writeJSON(w, f.Status, envelope{Errors: []message{{Code: f.Code, Message: f.Message}}, Messages: []message{}})
+	m := message{Code: f.Code, Message: f.Message}
+	if f.Details != nil {
+		m.Meta = &meta{Details: f.Details}
+	}
+	return writeJSON(w, f.Status, envelope{Errors: []message{m}, Messages: []message{}})
 }
 
 func writeJSON(w http.ResponseWriter, status int, e envelope) error {

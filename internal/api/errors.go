@@ -108,6 +108,7 @@ type fault struct {
 	Status  int
 	Code    int
 	Message string
+	Details any // for a program; nil for none
 	// Internal says that the cause is ours: it is logged, and the caller reads only the ray.
 	Internal bool
 }
@@ -131,7 +132,9 @@ func public(err error) fault {
 		if s == 0 {
 			s = status(service.Code)
 		}
-		return newFault(service.Code, s, service.Message)
+		f := newFault(service.Code, s, service.Message)
+		f.Details = service.Details
+		return f
 	case errors.As(err, &namespace):
 		return newFault(namespace.Code, namespace.Status, namespace.Message)
 	case errors.As(err, &database):

@@ -62,6 +62,7 @@ func (s *server) routes() []route {
 	}
 	for _, family := range [][]route{
 		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), zoneRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), selvageRoutes(),
+		objectRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern
@@ -159,7 +160,6 @@ func triggerRoutes() []route {
 func cleanupRoutes() []route {
 	return []route{
 		{Method: http.MethodGet, Pattern: accountPath + "/workers/tails/by-consumer/{script}", Scope: accounts.ScopeWorkersRead, Handler: listTailProducers},
-		{Method: http.MethodGet, Pattern: accountPath + "/workers/durable_objects/namespaces", Scope: accounts.ScopeWorkersRead, Handler: emptyPage},
 	}
 }
 

@@ -41,6 +41,7 @@ type scriptJSON struct {
 	HasModules         bool            `json:"has_modules"`
 	Logpush            bool            `json:"logpush"`
 	LastDeployedFrom   string          `json:"last_deployed_from"`
+	MigrationTag       string          `json:"migration_tag,omitempty"`
 	Observability      json.RawMessage `json:"observability,omitempty"`
 	TailConsumers      json.RawMessage `json:"tail_consumers,omitempty"`
 	Limits             json.RawMessage `json:"limits,omitempty"`
@@ -54,7 +55,7 @@ func newScriptJSON(s workers.Script) scriptJSON {
 	j := scriptJSON{
 		ID: s.Name, Tag: s.Tag, Tags: list(s.Settings.Tags), Handlers: []string{}, CompatibilityFlags: []string{},
 		CreatedOn: stamp(s.CreatedAt), ModifiedOn: stamp(s.ModifiedAt), UsageModel: workers.UsageModel,
-		Logpush: s.Settings.Logpush, LastDeployedFrom: lastDeployedFrom,
+		Logpush: s.Settings.Logpush, LastDeployedFrom: lastDeployedFrom, MigrationTag: s.MigrationTag,
 		Observability: s.Settings.Observability, TailConsumers: s.Settings.TailConsumers,
 	}
 	v := current(s)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"math"
@@ -86,6 +87,8 @@ type putJSON struct {
 	// DeploymentID is the version's id: wrangler prints it as the current version and asks for it.
 	DeploymentID  string `json:"deployment_id"`
 	StartupTimeMS *int64 `json:"startup_time_ms,omitempty"`
+	// ExportsReconciliation is what wrangler prints of declared exports.
+	ExportsReconciliation json.RawMessage `json:"exports_reconciliation,omitempty"`
 }
 
 func putScript(c *call) (any, error) {
@@ -97,7 +100,7 @@ func putScript(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return putJSON{scriptJSON: newScriptJSON(d.Script), DeploymentID: d.Version.ID, StartupTimeMS: startupMS(&d.Version)}, nil
+	return putJSON{scriptJSON: newScriptJSON(d.Script), DeploymentID: d.Version.ID, StartupTimeMS: startupMS(&d.Version), ExportsReconciliation: exportsReportJSON(d.Exports)}, nil
 }
 
 // startupMS rounds up, so that a script that has code never shows 0, which reads as "not measured".

@@ -55,7 +55,7 @@ func (s *Server) ServeRequest(ctx context.Context, w wire.ResponseWriter, r *wir
 	c.ctx = ctx
 	c.count.inFlight.Add(1)
 	defer c.end()
-	c.serve()
+	c.serve() //nolint:contextcheck // that of a WebSocket is the process's
 }
 
 // RejectRequest implements [wire.Handler].

@@ -44,6 +44,7 @@ type worker struct {
 	released atomic.Int64
 	pool     atomic.Pointer[upstream.Pool]
 	acquire  func() error
+	hangup   context.Context
 	ended    atomic.Value // string: what a limit did
 }
 
@@ -55,6 +56,13 @@ func (w *worker) Ended(time.Time, bool) string {
 
 func (w *worker) Upstream() *upstream.Pool { return w.pool.Load() }
 func (w *worker) Release()                 { w.released.Add(1) }
+
+func (w *worker) Tunnel() (hangup context.Context, done func()) {
+	if w.hangup != nil {
+		return w.hangup, func() {}
+	}
+	return context.Background(), func() {}
+}
 
 func (w *worker) Acquire(context.Context) (edge.Instance, error) {
 	if w.acquire != nil {

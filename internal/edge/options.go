@@ -97,6 +97,9 @@ type Worker interface {
 // Instance is a running process, kept from being stopped until Release.
 type Instance interface {
 	Upstream() *upstream.Pool
+	// Tunnel says that the request has become a WebSocket. It is to be closed
+	// when hangup ends; done says that it has ended, and comes before Release.
+	Tunnel() (hangup context.Context, done func())
 	Release()
 	// Ended says how a request ended that was sent at a time and whose connection
 	// broke: one of the outcomes of telemetry, OutcomeUnknown when the process

@@ -74,6 +74,7 @@ func (c *call) tryOnce(try int) (outcome, error) {
 		return answered, nil
 	}
 	defer inst.Release()
+	c.inst = inst
 	if c.watch != nil {
 		defer c.measure(inst)()
 	}

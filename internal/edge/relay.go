@@ -212,7 +212,9 @@ func (c *call) tunnel() (outcome, error) {
 	c.count.webSockets.Add(1)
 	defer c.count.webSockets.Add(-1)
 	buffered, _ := c.up.Reader.Peek(c.up.Reader.Buffered())
-	in, out, _ := c.w.Tunnel(c.up.Conn, buffered) // how it ended is nobody's fault
+	hangup, done := c.inst.Tunnel()
+	defer done()
+	in, out, _ := c.w.Tunnel(hangup, c.up.Conn, buffered) // how it ended is nobody's fault
 	c.bytesIn += in
 	c.bytesOut += out
 	return answered, nil

@@ -124,7 +124,7 @@ func (in *Instance) drain() {
 		n, _ := in.inFlight()
 		s.log.Warn("requests cut off at the drain bound", "script", in.u.scope.script, "version", in.u.version, "in_flight", n)
 	}
-	close(in.hangup)
+	in.hang()
 	t.Reset(hangupTimeout)
 	select {
 	case <-in.drained:
@@ -154,10 +154,10 @@ func (s *Service) handoverBound() time.Duration {
 	return s.o.HandoverTimeout + hangupTimeout + 2*s.o.StopTimeout
 }
 
-// Tunnel says that the caller's request has become a WebSocket. When hangup is
-// closed the WebSocket is to be closed with code 1012; done says that it has
+// Tunnel says that the caller's request has become a WebSocket. When hangup
+// ends the WebSocket is to be closed with code 1012; done says that it has
 // ended, and comes before Release.
-func (in *Instance) Tunnel() (hangup <-chan struct{}, done func()) {
+func (in *Instance) Tunnel() (hangup context.Context, done func()) {
 	in.tunnels.Add(1)
 	in.settle(in.state.Load())
 	return in.hangup, func() { in.tunnels.Add(-1) }

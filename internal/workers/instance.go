@@ -47,11 +47,14 @@ type Instance struct {
 	tunnels   atomic.Int64  // requests in flight that have become WebSockets
 	quiet     chan struct{} // closed once it stops and has no others in flight
 	quietOnce sync.Once
-	hangup    chan struct{} // closed when the WebSockets are to be closed
-	limits    limits
-	meter     meter
-	outcome   atomic.Pointer[string] // the limit that ended it; see mark
-	trial     trial
+	// hangup ends when the WebSockets are to be closed; a context, since waiting
+	// for it costs a silent WebSocket no goroutine.
+	hangup  context.Context //nolint:containedctx // as said
+	hang    context.CancelFunc
+	limits  limits
+	meter   meter
+	outcome atomic.Pointer[string] // the limit that ended it; see mark
+	trial   trial
 
 	// What measure last saw; under unit.mu.
 	cpu      time.Duration
@@ -155,6 +158,7 @@ func (in *Instance) run() {
 	s.mu.Lock()
 	delete(s.running, in)
 	s.mu.Unlock()
+	in.hang()
 	close(in.gone)
 	<-s.slots
 }

@@ -90,8 +90,9 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 		u: u, proc: proc, limits: s.limitsOf(u.doc), pool: proc.Upstream(), dir: dir, doors: doors, started: time.Now(), lastUsed: time.Now(),
 		endpoints: endpoints, release: release,
 		stop: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
-		claim: claim, quiet: make(chan struct{}), hangup: make(chan struct{}),
+		claim: claim, quiet: make(chan struct{}),
 	}
+	in.hangup, in.hang = context.WithCancel(context.WithoutCancel(ctx))
 	s.mu.Lock()
 	s.running[in] = struct{}{}
 	s.mu.Unlock()

@@ -133,6 +133,22 @@ func (s *Service) Objects(ctx context.Context, account, id, after string, limit 
 	return ids, false, nil
 }
 
+// objectReferences returns the names of the other scripts whose deployed
+// versions have a binding to a Durable Object class of the script.
+func (s *Service) objectReferences(ctx context.Context, sc scope) ([]string, error) {
+	names, err := column(s.db().QueryContext(ctx, `SELECT DISTINCT other.name
+		FROM scripts own JOIN object_namespaces n ON n.script_id = own.id
+		JOIN object_bindings b ON b.namespace_id = n.id
+		JOIN versions v ON v.id = b.version_id JOIN scripts other ON other.id = v.script_id
+		JOIN deployments d ON d.script_id = other.id AND d.sequence = (SELECT max(sequence) FROM deployments WHERE script_id = other.id)
+		JOIN json_each(d.document, '$.versions') served ON served.value ->> '$.version_id' = v.id
+		WHERE own.account_id = ? AND own.name = ? AND other.id <> own.id ORDER BY other.name`, sc.account, sc.script))
+	if err != nil {
+		return nil, internal("find who binds the Durable Objects", err)
+	}
+	return names, nil
+}
+
 // objectIDLen is the number of hex digits of an object's id.
 const objectIDLen = 64
 

@@ -35,6 +35,7 @@ type deploymentRow struct {
 	scriptID  string
 	createdAt time.Time
 	doc       deploymentDocument
+	exports   *ExportsReport // only of the call that made it
 }
 
 // deploymentDocument is the part of a deployment that is stored as JSON.

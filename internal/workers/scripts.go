@@ -107,7 +107,9 @@ func (s *Service) References(ctx context.Context, account, name string) (Referen
 	if err != nil {
 		return References{}, err
 	}
-	return References{ServicesIncoming: slices.DeleteFunc(callers, func(c string) bool { return c == name })}, nil
+	out := References{ServicesIncoming: slices.DeleteFunc(callers, func(c string) bool { return c == name })}
+	out.DurableObjects, err = s.objectReferences(ctx, scope{account, name})
+	return out, err
 }
 
 // DeleteScript deletes a script with all its versions, deployments and secrets.

@@ -19,6 +19,7 @@ type Deployed struct {
 	Script     Script
 	Version    Version
 	Deployment Deployment
+	Exports    *ExportsReport // of declared Durable Object exports; nil when there were none
 }
 
 // PutScript makes a version and deploys it, in one transaction that also makes
@@ -53,7 +54,7 @@ func (s *Service) PutScript(ctx context.Context, account, name string, u *Upload
 	}
 	s.consume(sc, row.settings.TailConsumers)
 	row.modifiedAt = now()
-	out := Deployed{Version: v.public(sc), Deployment: d.public()}
+	out := Deployed{Version: v.public(sc), Deployment: d.public(), Exports: d.exports}
 	out.Script = row.public()
 	out.Script.Live, out.Script.Latest, out.Script.Deployment = &out.Version, &out.Version, &out.Deployment
 	return out, nil
@@ -179,6 +180,7 @@ func (s *Service) save(ctx context.Context, row *scriptRow, n *newVersion) (*ver
 		c.settings = true
 		c.objects = objects
 		c.deployment = newDeployment(row.id, whole(v.id), n.annotations, n.origin)
+		c.deployment.exports = objects.report
 	}
 	s.register(u) // before anyone can look it up: there must not be two of it
 	if err := s.commit(ctx, c); err != nil {

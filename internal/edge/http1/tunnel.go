@@ -1,16 +1,21 @@
 package http1
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
+	"os"
+	"time"
 
 	"github.com/selvage-dev/selvage/internal/edge/wire"
 )
 
 // Tunnel implements [wire.ResponseWriter]. Each direction ends by itself: the end
-// of one is passed on by closing the other side for writing.
-func (x *exchange) Tunnel(other net.Conn, buffered []byte) (in, out int64, err error) {
+// of one is passed on by closing the other side for writing. When hangup ends
+// the client is told that the service restarts, between two frames, and what it
+// still sends goes to the worker until it closes too.
+func (x *exchange) Tunnel(hangup context.Context, other net.Conn, buffered []byte) (in, out int64, err error) {
 	c, o := x.c, &x.out
 	o.tunnelled = true
 	o.buf = append(o.buf, buffered...)
@@ -34,7 +39,7 @@ func (x *exchange) Tunnel(other net.Conn, buffered []byte) (in, out int64, err e
 		c.endDirection(other, c.nc, err)
 		done <- err
 	}()
-	n, err := c.srv.relay(c.nc, other, c)
+	n, err := c.relayFrames(hangup, other, buffered)
 	c.endDirection(c.nc, other, err)
 	inErr := <-done
 	if err == nil {
@@ -75,6 +80,43 @@ func (s *Server) relay(dst, src net.Conn, guard *conn) (total int64, err error) 
 			return total, nil
 		case err != nil:
 			return total, wire.ClientGone.Err()
+		}
+	}
+}
+
+// relayFrames is relay from the worker to the client, until hangup ends.
+func (c *conn) relayFrames(hangup context.Context, src net.Conn, begun []byte) (total int64, err error) {
+	var f frames
+	f.next(begun)
+	// A read that waits then returns.
+	stop := context.AfterFunc(hangup, func() { _ = src.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var r lazyReader
+	r.init(&c.srv.buffers, src, midBuffer)
+	for waited := false; ; {
+		n, err := r.read()
+		if n > 0 {
+			f.next(r.buf.b[:n])
+			err = c.write(r.buf.b[:n])
+			total += int64(n)
+		}
+		c.srv.buffers.put(r.buf)
+		r.buf = nil
+		switch {
+		case errors.Is(err, io.EOF):
+			return total, nil
+		case errors.Is(err, os.ErrDeadlineExceeded) && !f.between() && !waited:
+			waited = true
+			_ = src.SetReadDeadline(time.Now().Add(hangupPatience))
+			continue
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+			return total, wire.ClientGone.Err()
+		}
+		if f.between() && hangup.Err() != nil {
+			return total, c.write([]byte(hangupFrame))
+		}
+		if err != nil {
+			return total, wire.ClientGone.Err() // a frame that never ended
 		}
 	}
 }

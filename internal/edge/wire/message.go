@@ -111,8 +111,9 @@ type ResponseWriter interface {
 	// Finish ends the response and sends what was kept.
 	Finish(trailers []Field) error
 	// Tunnel joins the connection to other, of which buffered was read already,
-	// until both directions have ended. It follows WriteHead with status 101.
-	Tunnel(other net.Conn, buffered []byte) (in, out int64, err error)
+	// until both directions have ended. It follows WriteHead with status 101. When
+	// hangup ends, the WebSocket is closed with code 1012.
+	Tunnel(hangup context.Context, other net.Conn, buffered []byte) (in, out int64, err error)
 	// Watch makes c be canceled when the client goes away while the worker is
 	// silent, or the server is cut short. After Watch(nil) has returned, no
 	// call to Cancel runs or comes any more.
