@@ -38,13 +38,14 @@ func suites() []suite {
 		{"cores", moreCores},
 		{"idleworkers", idleWorkers},
 		{"kv", kvStore},
+		{"objects", objects},
 		{"cache", cacheHits},
 		{"d1", d1Databases},
 	}
 }
 
 func main() {
-	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, deploycli, idle, scale, kv, cache, d1")
+	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, deploycli, idle, scale, kv, cache, d1, objects")
 	rounds := flag.Int("rounds", 5, "rounds of every comparison")
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
 	reports := flag.String("reports", "bench/reports", "folder for the report")

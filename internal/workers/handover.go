@@ -8,6 +8,9 @@ import (
 // hangupTimeout is how long WebSockets have to end once they were told to.
 const hangupTimeout = 2 * time.Second
 
+// cutTimeout is how long a host may take to end whose requests are cut off.
+const cutTimeout = 200 * time.Millisecond
+
 // handOver gives the objects of a script from the process of one version to that
 // of another after the deployment was committed: the old one takes nothing new
 // and ends within bounds, then the new one starts, and whoever asked meanwhile
@@ -132,6 +135,15 @@ func (in *Instance) drain() {
 	case <-s.kill:
 	case <-t.C:
 	}
+}
+
+// stopTimeout is how long the process may take to end once asked. What did not
+// end in time on a host is cut off: its successor waits.
+func (in *Instance) stopTimeout() time.Duration {
+	if n, _ := in.inFlight(); in.claim != nil && n > 0 {
+		return cutTimeout
+	}
+	return in.u.s.o.StopTimeout
 }
 
 // endClaim gives the objects free once the process is gone, and sees to it that

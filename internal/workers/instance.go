@@ -146,7 +146,7 @@ func (in *Instance) run() {
 		s.log.Error("worker process ended unexpectedly", "script", in.u.scope.script, "version", in.u.version, "pid", in.proc.Pid(), "error", in.proc.Err())
 	}
 	in.u.remove(in)
-	ctx, cancel := context.WithTimeout(context.Background(), s.o.StopTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), in.stopTimeout())
 	defer cancel()
 	if err := in.proc.Stop(ctx); err != nil && !crashed {
 		s.log.Warn("worker process did not end kindly", "script", in.u.scope.script, "version", in.u.version, "error", err)
