@@ -5,6 +5,3 @@ func (c *call) exists() error {
 	_, err := c.Workers.Script(c.ctx(), c.account(), c.script())
 	return err
 }
-
-// emptyPage answers for a list of what is not offered yet; see cleanupRoutes.
-func emptyPage(c *call) (any, error) { return page(c.query(), []any(nil)) }
