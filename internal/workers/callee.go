@@ -53,6 +53,10 @@ type Callee struct {
 	from, to scope
 	endpoint endpoint
 	edge     *edge
+
+	// Of a callee that is the objects of a namespace, wherever they are open.
+	namespace string
+	host      *objectHost
 }
 
 // Script returns the name of the script that is called.
@@ -61,6 +65,13 @@ func (c *Callee) Script() string { return c.to.script }
 // Choose returns the id of the version that the next call goes to, by the shares
 // of a gradual deployment; "" when there is none.
 func (c *Callee) Choose(ctx context.Context) string {
+	if c.namespace != "" {
+		version, err := c.host.of(ctx, c.s, c.to.account, c.namespace)
+		if err != nil {
+			c.s.log.ErrorContext(ctx, "the host of Durable Objects is not known", "namespace", c.namespace, "error", err)
+		}
+		return version
+	}
 	l, err := c.s.services.liveOf(ctx, c.s, c.to)
 	if err != nil {
 		return "" // Acquire says why
@@ -71,7 +82,9 @@ func (c *Callee) Choose(ctx context.Context) string {
 // Begin counts a call in, unless too many are under way: End counts it out.
 func (c *Callee) Begin(ctx context.Context) error {
 	limit := int64(maxCalls)
-	if l, err := c.s.services.liveOf(ctx, c.s, c.to); err == nil && l.reaches[c.from] {
+	if c.namespace != "" {
+		limit = maxObjectCalls
+	} else if l, err := c.s.services.liveOf(ctx, c.s, c.to); err == nil && l.reaches[c.from] {
 		limit = maxCyclic
 	}
 	if c.edge.calls.Add(1) > limit {
@@ -87,6 +100,9 @@ func (c *Callee) End() { c.edge.calls.Add(-1) }
 // Site returns the static assets of a version, nil when there are none, and
 // whether there is a worker behind them.
 func (c *Callee) Site(ctx context.Context, version string) (site *assets.Site, code bool, err error) {
+	if c.namespace != "" {
+		return nil, true, nil
+	}
 	r, err := c.route(ctx, version)
 	if err != nil {
 		return nil, false, err
@@ -118,6 +134,9 @@ func (c *Callee) gone() error {
 // Acquire returns a process of a version that has the endpoint, started if need
 // be. The caller Releases it once. Errors are an *Error, [ErrClosed] and ctx's cause.
 func (c *Callee) Acquire(ctx context.Context, version string) (*Endpoint, error) {
+	if c.namespace != "" {
+		return c.acquireHost(ctx, version)
+	}
 	r, err := c.route(ctx, version)
 	if err != nil {
 		return nil, err

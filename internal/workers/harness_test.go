@@ -45,7 +45,9 @@ type fakeRuntime struct {
 	starts      int
 	entrypoints []string // of each process; nil: "Api"
 	last        *workerd.Worker
-	work        *atomic.Int64 // percent of a core that all processes have to do together; nil: each a core
+	work        *atomic.Int64  // percent of a core that all processes have to do together; nil: each a core
+	opened      map[string]int // processes that have a namespace open, by its key
+	twice       []string       // keys that two had open at a time
 
 	events  []fakeEvent                                                          // that were dispatched
 	watched map[int]bool                                                         // by pid
@@ -112,6 +114,7 @@ func (r *fakeRuntime) Start(ctx context.Context, dir string, w *workerd.Worker, 
 	for _, m := range exportedClass.FindAllStringSubmatch(string(w.Modules[0].Body), -1) {
 		p.exports = append(p.exports, m[1])
 	}
+	p.open(w)
 	r.procs = append(r.procs, p)
 	return p, nil
 }
@@ -150,6 +153,7 @@ type fakeProcess struct {
 	script  string
 	version string
 	exports []string
+	keys    []string
 	pool    *upstream.Pool
 	done    chan struct{}
 	once    sync.Once
@@ -165,7 +169,33 @@ type fakeProcess struct {
 	looked   time.Time
 }
 
-func (p *fakeProcess) end(crashed bool) { p.once.Do(func() { p.crashed = crashed; close(p.done) }) }
+func (p *fakeProcess) end(crashed bool) {
+	p.once.Do(func() {
+		p.crashed = crashed
+		p.r.mu.Lock()
+		for _, key := range p.keys {
+			p.r.opened[key]--
+		}
+		p.r.mu.Unlock()
+		close(p.done)
+	})
+}
+
+// open notes which namespaces the process has open. The caller holds r.mu.
+func (p *fakeProcess) open(w *workerd.Worker) {
+	if w.Storage == "" {
+		return
+	}
+	if p.r.opened == nil {
+		p.r.opened = make(map[string]int)
+	}
+	for _, o := range w.Objects {
+		p.keys = append(p.keys, o.Key)
+		if p.r.opened[o.Key]++; p.r.opened[o.Key] > 1 {
+			p.r.twice = append(p.r.twice, o.Key)
+		}
+	}
+}
 
 func (p *fakeProcess) Upstream() *upstream.Pool   { return p.pool }
 func (p *fakeProcess) Pid() int                   { return p.pid }

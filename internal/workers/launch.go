@@ -71,12 +71,12 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: u.site, Egress: egress,
 		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(), D1: u.doc.d1Doors(),
-		Services: services,
+		Services: append(services, s.objectDoors(u, claim)...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("workers: open doors for %s: %w", u.scope.script, err)
 	}
-	w, err := s.worker(ctx, u, claim)
+	w, err := s.worker(u, claim)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (s *Service) egressOf(ctx context.Context, sc scope) (EgressPolicy, error) 
 
 // worker reads all that the process of the unit is started with. It is not
 // kept: modules are large and secrets are open in it.
-func (s *Service) worker(ctx context.Context, u *unit, claim *objectClaim) (*workerd.Worker, error) {
+func (s *Service) worker(u *unit, claim *objectClaim) (*workerd.Worker, error) {
 	w := &workerd.Worker{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version,
 		ServiceWorker:      u.doc.BodyPart != "",
@@ -206,17 +206,14 @@ func (s *Service) worker(ctx context.Context, u *unit, claim *objectClaim) (*wor
 			w.Modules[0], w.Modules[last] = w.Modules[last], w.Modules[0]
 		}
 	}
-	own, err := s.addObjects(ctx, w, u, claim)
-	if err != nil {
-		return nil, err
-	}
+	u.addObjects(w, claim)
 	for i := range u.doc.Bindings {
 		b := &u.doc.Bindings[i]
 		if b.Type == typeAssets {
 			w.Assets = b.Name
 			continue
 		}
-		value, err := s.bindingValue(u, b, own)
+		value, err := s.bindingValue(u, b, claim)
 		if err != nil {
 			return nil, fmt.Errorf("workers: binding %s of %s: %w", b.Name, u.scope.script, err)
 		}
@@ -226,7 +223,7 @@ func (s *Service) worker(ctx context.Context, u *unit, claim *objectClaim) (*wor
 }
 
 // bindingValue makes what the process gets of a stored binding.
-func (s *Service) bindingValue(u *unit, b *binding, own []namespaceRow) (workerd.Binding, error) {
+func (s *Service) bindingValue(u *unit, b *binding, claim *objectClaim) (workerd.Binding, error) {
 	v := workerd.Binding{Name: b.Name}
 	var err error
 	switch b.Type {
@@ -247,7 +244,7 @@ func (s *Service) bindingValue(u *unit, b *binding, own []namespaceRow) (workerd
 		v.Kind = workerd.DataBinding
 		v.Data, err = s.readBlob(b.Blob, b.Size)
 	case typeDurableObject:
-		return u.objectsBinding(b, own)
+		return b.objectsBinding(claim), nil
 	case typeTextBlob:
 		v.Kind = workerd.TextBinding
 		var text []byte

@@ -14,6 +14,7 @@ const (
 	serviceUser   = "user"
 	serviceReady  = "ready"
 	serviceDisk   = "objects"  // the folder of the Durable Objects
+	serviceRemote = "remote"   // calls to objects from process to process
 	serviceNone   = "internet" // replaces workerd's own, which could reach everything
 	servicePrefix = "door:"    // plus the file name of the socket
 )
@@ -32,6 +33,7 @@ type plan struct {
 	// is a script in service-worker syntax.
 	modules    []Module
 	extensions []extensionModule
+	objects    *plan // see remote; nil: there is none
 }
 
 type extensionModule struct {
@@ -74,6 +76,9 @@ func (p *plan) estimate() int {
 		n += len(o.Class) + len(o.Key) + each
 	}
 	n += len(p.worker.Storage)
+	if p.objects != nil {
+		n += p.objects.estimate()
+	}
 	for _, s := range p.worker.Sockets {
 		n += len(s.File) + len(s.Entrypoint) + len(s.Props) + each
 	}
@@ -96,6 +101,9 @@ func (p *plan) encodeServices(b *builder, root capnp.Struct) {
 	doors := p.doors()
 	n := 3 + len(doors)
 	if p.worker.Storage != "" {
+		n++
+	}
+	if p.objects != nil {
 		n++
 	}
 	l := b.list(root, configServices, n, wordBytes, servicePtrs)
@@ -134,7 +142,11 @@ func (p *plan) encodeServices(b *builder, root capnp.Struct) {
 		}
 	}
 	if p.worker.Storage != "" {
-		encodeDisk(b, l.Struct(n-1), p.worker.Storage)
+		n--
+		encodeDisk(b, l.Struct(n), p.worker.Storage)
+	}
+	if p.objects != nil {
+		encodeRemote(b, l.Struct(n-1), p.objects)
 	}
 }
 
@@ -158,6 +170,9 @@ func (p *plan) doors() []outDoor {
 		out = append(out, outDoor{socket: CacheSocket})
 	}
 	out = appendDoors(out, p.worker.Bindings)
+	for _, r := range p.worker.Remote {
+		out = append(out, outDoor{r.Socket, true})
+	}
 	slices.SortFunc(out, func(a, b outDoor) int { return strings.Compare(a.socket, b.socket) })
 	return slices.Compact(out)
 }
@@ -199,7 +214,7 @@ func (p *plan) encodeWorker(b *builder, s capnp.Struct) {
 	if w.Cache {
 		encodeDesignator(b, s, workerCacheOutbound, servicePrefix+CacheSocket)
 	}
-	bindings := w.Bindings
+	bindings := w.aimed()
 	if w.Assets != "" {
 		bindings = append(slices.Clone(bindings), Binding{Name: w.Assets, Kind: FetcherBinding, Socket: AssetsSocket})
 	}
@@ -318,7 +333,7 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 		encodeWrapped(b, s, v.Wrapped)
 	case ObjectBinding:
 		b.tag(s, bindingTagObject)
-		b.text(b.child(s, bindingValue, 0, objectBindingPtrs), objectBindingClass, v.Class)
+		encodeObjectBinding(b, s, v)
 	case SelfBinding:
 		b.tag(s, bindingTagService)
 		encodeEntrypoint(b, s, bindingValue, v.Entrypoint, v.Props)
@@ -364,6 +379,10 @@ func (p *plan) encodeSockets(b *builder, root capnp.Struct) {
 		s, opts := socket(2+i, in.socketName())
 		encodeHTTPOptions(b, opts)
 		b.text(opts, httpCapnpConnect, ConnectHost)
+		if in.Objects {
+			encodeDesignator(b, s, socketService, serviceRemote)
+			continue
+		}
 		encodeEntrypoint(b, s, socketService, in.Entrypoint, in.Props)
 	}
 }

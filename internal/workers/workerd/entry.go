@@ -68,6 +68,9 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 		}
 		p.extensions = append(p.extensions, extensionModule{name: m.name, source: source, internal: m.internal})
 	}
+	if p.objects, err = p.remote(); err != nil {
+		return nil, "", err
+	}
 	if w.ServiceWorker {
 		return p, "", nil
 	}

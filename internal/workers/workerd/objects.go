@@ -19,9 +19,6 @@ type ObjectClass struct {
 	Key string
 	// SQL says that the objects may use the SQL interface of their storage.
 	SQL bool
-	// Elsewhere says that another process has the objects open. The ids are the
-	// same, the class is not made an object of here.
-	Elsewhere bool
 }
 
 // validateObjects checks what the platform itself put together.
@@ -103,11 +100,7 @@ func objectsSource(w *Worker, sec secrets) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("workerd: class %s: %w", o.Class, err)
 		}
-		class := fmt.Sprintf("objectClass(user[%s], %s)", name, name)
-		if o.Elsewhere {
-			class = fmt.Sprintf("objectElsewhere(%s)", name)
-		}
-		fmt.Fprintf(&out, "const object%d = %s;\nexport { object%d as %s };\n", i, class, i, name)
+		fmt.Fprintf(&out, "const object%d = objectClass(user[%s], %s);\nexport { object%d as %s };\n", i, name, name, i, name)
 	}
 	return out.String(), nil
 }

@@ -89,8 +89,9 @@ const (
 
 // From "struct Worker.Binding.DurableObjectNamespaceDesignator": 0 bytes, 3 ptrs.
 const (
-	objectBindingPtrs  = 3
-	objectBindingClass = 0
+	objectBindingPtrs    = 3
+	objectBindingClass   = 0
+	objectBindingService = 1
 )
 
 // From "struct Worker.Module": 8 bytes, 3 ptrs.

@@ -32,6 +32,8 @@ type Worker struct {
 	Assets string
 	// Objects are the Durable Object classes of the main module.
 	Objects []ObjectClass
+	// Remote are classes of which another process has the objects open.
+	Remote []RemoteClass
 	// Storage is the absolute path of the folder in which the objects' data
 	// lies, the only one the process may write to. Empty: in memory, gone with
 	// the process.
@@ -56,6 +58,9 @@ type Socket struct {
 	Entrypoint string
 	// Props is the JSON text that the entrypoint finds in ctx.props; empty is {}.
 	Props string
+	// Objects says that it leads to the objects of the worker instead, for the
+	// [RemoteClass] of another process.
+	Objects bool
 }
 
 // Module is one module of a worker.
@@ -108,8 +113,14 @@ type Binding struct {
 	Entrypoint, Props string
 	// Wrapped is set for a WrappedBinding.
 	Wrapped *Wrapped
-	// Class is the [ObjectClass] that an ObjectBinding is the namespace of.
+	// Class is the [ObjectClass] that an ObjectBinding is the namespace of; Key
+	// names a [RemoteClass] instead.
 	Class string
+	Key   string
+
+	// Service is the worker in the config that has the Class; it is set within this
+	// package only.
+	Service string
 }
 
 // BindingKind says what a binding gives to the worker.

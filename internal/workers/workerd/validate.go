@@ -56,6 +56,9 @@ func validate(w *Worker) error {
 	if err := validateObjects(w); err != nil {
 		return err
 	}
+	if err := validateRemote(w); err != nil {
+		return err
+	}
 	if err := validateSockets(w.Sockets); err != nil {
 		return err
 	}
@@ -149,7 +152,7 @@ func validateBindings(bs []Binding, depth int) error {
 				return fmt.Errorf("workerd: binding %q: %q is not the file name of a socket", b.Name, b.Socket)
 			}
 		case ObjectBinding:
-			if b.Class == "" || depth > 0 {
+			if (b.Class == "") == (b.Key == "") || depth > 0 {
 				return fmt.Errorf("workerd: binding %q names no class, or is not the worker's own", b.Name)
 			}
 		case SelfBinding:

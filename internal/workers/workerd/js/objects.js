@@ -46,13 +46,3 @@ function objectClass(Base, name) {
   return Class;
 }
 
-// What stands for a class whose objects another process has open.
-function objectElsewhere(name) {
-  return class extends ObjectBase {
-    constructor(ctx, env) {
-      super(ctx, env);
-      throw new Error(`The Durable Objects of class ${name} are open in another process, which this version cannot reach.`);
-    }
-  };
-}
-
