@@ -41,11 +41,20 @@ func suites() []suite {
 		{"objects", objects},
 		{"cache", cacheHits},
 		{"d1", d1Databases},
+		{"neighbour", neighbour},
 	}
 }
 
+func suiteNames() string {
+	var names []string
+	for _, s := range suites() {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ", ")
+}
+
 func main() {
-	only := flag.String("only", "", "comma-separated suites to run: hello, assets, coldstart, deploy, deploycli, idle, scale, kv, cache, d1, objects")
+	only := flag.String("only", "", "comma-separated suites to run: "+suiteNames())
 	rounds := flag.Int("rounds", 5, "rounds of every comparison")
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
 	reports := flag.String("reports", "bench/reports", "folder for the report")
