@@ -85,6 +85,7 @@ func (a *app) showStatus(ctx context.Context) error {
 	a.printf("%d requests, %.1f/s   %s deployed, %s running\n", p.RequestsTotal, p.RequestsPerSecond,
 		count(s.Scripts, "worker"), count(len(s.Workers), "process"))
 	a.printf("%s\n", isolationLine(p.Isolation))
+	a.printf("limits: processor time and memory of workers are watched by the platform, ten times a second; no cgroup is used\n")
 	if len(s.Workers) == 0 {
 		a.printf("\nNothing runs: a worker's process starts with its first request.\n")
 		return nil
