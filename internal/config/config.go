@@ -73,7 +73,7 @@ type Limits struct {
 	StallTimeout  time.Duration // without a byte of a body in either direction
 	StartTimeout  time.Duration // for a worker's process to answer
 	CPU           time.Duration // JavaScript without a break, for workers that name no limit
-	Memory        Size          // of a worker's process, beyond the runtime's own
+	Memory        Size          // of the heap in a worker's process; with buffers and garbage, four times that
 	Subrequests   int           // of one request, for workers that name no limit
 	Response      time.Duration // until a worker's answer begins; 0: unlimited
 	ScriptSize    Size          // all modules of a version

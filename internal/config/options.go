@@ -196,7 +196,7 @@ func limitOptions() []Option {
 			value: func(c *Config) any { return &c.Limits.CPU }, check: func(c *Config) bool { return c.Limits.CPU >= minCPU && c.Limits.CPU <= maxCPU },
 		},
 		{
-			Key: "limits.memory", Doc: "Memory of one worker's process, heap and buffers, beyond what the runtime itself takes.", Want: "a size from 32MiB to 64GiB, such as 128MiB",
+			Key: "limits.memory", Doc: "Memory of JavaScript's heap in one worker's process. Heap, buffers and garbage together may take four times as much.", Want: "a size from 32MiB to 64GiB, such as 128MiB",
 			value: func(c *Config) any { return &c.Limits.Memory }, check: func(c *Config) bool { return c.Limits.Memory >= 32<<20 && c.Limits.Memory <= 64<<30 },
 		},
 		{
