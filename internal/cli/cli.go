@@ -116,6 +116,7 @@ own machine, with stock workerd, driven by the unmodified wrangler.`,
 		a.deploy(), a.rollback(), a.versions(), a.deployments(), a.secret(), a.delete(),
 		a.config(), a.doctor(), a.version(),
 	)
+	root.AddCommand(a.tail())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

@@ -20,9 +20,11 @@ import (
 const followFirst = 10
 
 type logsFlags struct {
-	follow                     bool
-	worker, level, since, kind string
-	limit                      int
+	follow            bool
+	worker, version   string
+	level, kind, text string
+	since, until      string
+	limit             int
 }
 
 func (a *app) logs() *cobra.Command {
@@ -35,6 +37,7 @@ CF-Ray of an answer, shows all that belongs to that request.`,
 		Example: `  selvage logs --follow
   selvage logs 8f3a9c0d1e2f4a5b
   selvage logs --worker links --level warn --since 1h
+  selvage logs --worker links --version-id 1c9f2b3a-… --text timeout --until 2026-11-24T18:00:00Z
   selvage logs --kind access --limit 1000 --json`,
 		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,15 +52,18 @@ CF-Ray of an answer, shows all that belongs to that request.`,
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on as events come")
 	flags.BoolVar(&a.json, "json", false, "print one JSON object a line")
 	flags.StringVar(&f.worker, "worker", "", "only this worker's")
+	flags.StringVar(&f.version, "version-id", "", "only this version's")
+	flags.StringVar(&f.text, "text", "", "only those with this text in message, stack or path, whatever the case")
 	flags.StringVar(&f.level, "level", "", "only this level and those more severe: debug, info, warn, error")
 	flags.StringVar(&f.since, "since", "", "only since a time (2006-01-02T15:04:05Z) or for a duration (90m)")
+	flags.StringVar(&f.until, "until", "", "only before a time, or before a duration ago")
 	flags.StringVar(&f.kind, "kind", "", "only access, console, exception, scheduled, runtime or platform events")
 	flags.IntVar(&f.limit, "limit", 0, "at most so many, the newest (default: 1000, with --follow 10)")
 	return cmd
 }
 
 func (f *logsFlags) filter(args []string, now time.Time) (client.LogFilter, error) {
-	out := client.LogFilter{Script: f.worker, Level: f.level, Kind: f.kind, Limit: f.limit}
+	out := client.LogFilter{Script: f.worker, Version: f.version, Level: f.level, Kind: f.kind, Text: f.text, Limit: f.limit}
 	if len(args) == 1 {
 		// The field may have the place after a dash, as elsewhere.
 		out.Ray, _, _ = strings.Cut(strings.ToLower(args[0]), "-")
@@ -73,19 +79,30 @@ func (f *logsFlags) filter(args []string, now time.Time) (client.LogFilter, erro
 	if f.limit < 0 || f.limit > telemetry.MaxLimit {
 		return out, fmt.Errorf("--limit %d is not valid; want a number from 1 to %d", f.limit, telemetry.MaxLimit)
 	}
-	if f.since == "" {
-		return out, nil
+	if f.follow && f.until != "" {
+		return out, errors.New("--until and --follow exclude each other")
 	}
-	if d, err := time.ParseDuration(f.since); err == nil && d > 0 {
-		out.Since = now.Add(-d)
-		return out, nil
+	var err error
+	if out.Since, err = moment("--since", f.since, now); err != nil {
+		return out, err
 	}
-	t, err := time.Parse(time.RFC3339, f.since)
+	out.Until, err = moment("--until", f.until, now)
+	return out, err
+}
+
+// moment reads a time, or how long ago it was; nothing is the zero time.
+func moment(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return out, fmt.Errorf("--since %q is not valid; want a time such as 2006-01-02T15:04:05Z or a duration such as 90m", f.since)
+		return t, fmt.Errorf("%s %q is not valid; want a time such as 2006-01-02T15:04:05Z or a duration such as 90m", flag, text)
 	}
-	out.Since = t
-	return out, nil
+	return t, nil
 }
 
 func (a *app) showLogs(ctx context.Context, f logsFlags, filter client.LogFilter) error {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/selvage-dev/selvage/internal/edge"
+	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/upstream"
 )
@@ -144,7 +145,10 @@ func startWith(tb testing.TB, w *worker, change ...func(*edge.Options, *worker))
 	tb.Helper()
 	w.pool.Store(upstream.New(w.socket))
 	p := &platform{t: tb, events: &events{}, worker: w, metrics: prometheus.NewRegistry()}
+	tails := tail.New(tail.Options{})
+	tb.Cleanup(tails.Close)
 	o := edge.Options{
+		Tails:   tails,
 		Workers: lookup{host: {Account: "acc", Script: "app", Version: "v1", Worker: w}},
 		Logs:    p.events,
 		Log:     slog.New(slog.DiscardHandler),

@@ -42,8 +42,10 @@ type Hub struct {
 
 	mu     sync.Mutex
 	topics map[Script]*topic
-	tails  map[string]*Tail       // by id
-	rays   map[string]*Invocation // those that are under way
+	tails  map[string]*Tail           // by id
+	rays   map[string]*Invocation     // those that are under way
+	told   map[Script]bool            // the scripts whose processes were told that they are watched
+	tells  map[Script]map[string]bool // the versions whose processes say when an invocation has finished
 	closed bool
 	ending bool // no tail is opened any more
 
@@ -57,11 +59,6 @@ type topic struct {
 	tails map[string]*Tail
 	// consumers are the tail workers of the script.
 	consumers []Script
-	// told is whether the script's processes were told to say what a tail needs.
-	told bool
-	// tells are the versions whose processes do, of which every invocation will
-	// be said to have finished.
-	tells map[string]bool
 	// running are the invocations of each version that are under way.
 	running map[string][]*Invocation
 }
@@ -75,7 +72,7 @@ func New(o Options) *Hub {
 	setDefault(&o.Lifetime, 6*time.Hour)
 	setDefault(&o.Linger, time.Minute)
 	setDefault(&o.Wait, 30*time.Second)
-	h := &Hub{o: o, topics: make(map[Script]*topic), tails: make(map[string]*Tail), rays: make(map[string]*Invocation)}
+	h := &Hub{o: o, topics: make(map[Script]*topic), tails: make(map[string]*Tail), rays: make(map[string]*Invocation), told: make(map[Script]bool), tells: make(map[Script]map[string]bool)}
 	h.consumers.init(h)
 	return h
 }
@@ -121,7 +118,7 @@ func (h *Hub) EndTails() {
 func (h *Hub) topicOf(s Script) *topic {
 	t := h.topics[s]
 	if t == nil {
-		t = &topic{tails: make(map[string]*Tail), tells: make(map[string]bool), running: make(map[string][]*Invocation)}
+		t = &topic{tails: make(map[string]*Tail), running: make(map[string][]*Invocation)}
 		h.topics[s] = t
 		h.watched.Add(1)
 	}
@@ -145,11 +142,13 @@ func (h *Hub) tell(s Script) {
 	h.watching.Lock()
 	defer h.watching.Unlock()
 	h.mu.Lock()
-	t := h.topics[s]
-	open := t != nil
-	known := open && t.told
+	_, open := h.topics[s]
+	known := open == h.told[s]
 	if open {
-		t.told = true
+		h.told[s] = true
+	} else {
+		delete(h.told, s)
+		delete(h.tells, s)
 	}
 	h.mu.Unlock()
 	if !known {
@@ -164,7 +163,12 @@ func (h *Hub) Active() bool { return h != nil && h.watched.Load() != 0 }
 func (h *Hub) Tells(account, script, version string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t := h.topics[Script{account, script}]; t != nil {
-		t.tells[version] = true
+	s := Script{account, script}
+	if h.topics[s] == nil {
+		return
 	}
+	if h.tells[s] == nil {
+		h.tells[s] = make(map[string]bool)
+	}
+	h.tells[s][version] = true
 }

@@ -71,7 +71,7 @@ func (h *Hub) Begin(account, script, version, ray string) *Invocation {
 		return nil
 	}
 	inv := &Invocation{
-		h: h, topic: t, script: s, ray: ray, began: time.Now(), tells: t.tells[version], as: version,
+		h: h, topic: t, script: s, ray: ray, began: time.Now(), tells: h.tells[s][version], as: version,
 		item: Item{ExecutionModel: Stateless, ScriptName: script},
 	}
 	if version != "" {

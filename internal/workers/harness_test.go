@@ -49,9 +49,10 @@ type fakeRuntime struct {
 	opened      map[string]int // processes that have a namespace open, by its key
 	twice       []string       // keys that two had open at a time
 
-	events  []fakeEvent                                                          // that were dispatched
-	watched map[int]bool                                                         // by pid
-	handle  func(ctx context.Context, e *workerd.Event) (workerd.Outcome, error) // nil: ok
+	events   []fakeEvent                                                          // that were dispatched
+	watched  map[int]bool                                                         // by pid
+	handlers []string                                                             // of processes started from now on, besides fetch
+	handle   func(ctx context.Context, e *workerd.Event) (workerd.Outcome, error) // nil: ok
 }
 
 // fakeEvent is one that was dispatched to a process.
@@ -110,7 +111,7 @@ func (r *fakeRuntime) Start(ctx context.Context, dir string, w *workerd.Worker, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = w
-	p := &fakeProcess{r: r, pid: len(r.procs) + 1, script: w.Script, version: w.Version, pool: upstream.New(filepath.Join(dir, "worker.sock")), done: make(chan struct{}), started: time.Now(), looked: time.Now()}
+	p := &fakeProcess{r: r, handlers: r.handlers, pid: len(r.procs) + 1, script: w.Script, version: w.Version, pool: upstream.New(filepath.Join(dir, "worker.sock")), done: make(chan struct{}), started: time.Now(), looked: time.Now()}
 	for _, m := range exportedClass.FindAllStringSubmatch(string(w.Modules[0].Body), -1) {
 		p.exports = append(p.exports, m[1])
 	}
@@ -148,17 +149,18 @@ func (r *fakeRuntime) fail(err error) {
 }
 
 type fakeProcess struct {
-	r       *fakeRuntime
-	pid     int
-	script  string
-	version string
-	exports []string
-	keys    []string
-	pool    *upstream.Pool
-	done    chan struct{}
-	once    sync.Once
-	started time.Time
-	crashed bool
+	r        *fakeRuntime
+	pid      int
+	script   string
+	version  string
+	exports  []string
+	keys     []string
+	pool     *upstream.Pool
+	done     chan struct{}
+	once     sync.Once
+	started  time.Time
+	crashed  bool
+	handlers []string
 
 	// Under r.mu.
 	sample   supervise.Sample
@@ -207,7 +209,7 @@ func (p *fakeProcess) Dispatch(ctx context.Context, ray string, e *workerd.Event
 }
 
 func (p *fakeProcess) Watch(_ context.Context, open bool) error { p.r.watch(p, open); return nil }
-func (p *fakeProcess) Handlers() []string                       { return []string{"fetch"} }
+func (p *fakeProcess) Handlers() []string                       { return append([]string{"fetch"}, p.handlers...) }
 func (p *fakeProcess) StartupTime() time.Duration               { return 7 * time.Millisecond }
 func (p *fakeProcess) Exports() []string                        { return p.exports }
 func (p *fakeProcess) Sample() (supervise.Sample, error) {

@@ -402,3 +402,98 @@ func TestTailWorker(t *testing.T) {
 		t.Errorf("a tail worker that is used is deleted: %v", err)
 	}
 }
+
+func TestTailByCommand(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	if err := create(t.Context(), p.client(t), "app", tailed); err != nil {
+		t.Fatal(err)
+	}
+	tailOf := func(args ...string) *follower {
+		f := p.background(t, t.TempDir(), cleanEnv(t), slices.Concat([]string{binary(t), "tail", "app", "--data", p.data}, args)...)
+		p.connected(t, "app", f)
+		return f
+	}
+	pretty, raw := tailOf(), tailOf("--json", "--status", "ok")
+	p.send(t, http.MethodGet, "app", "/boom")
+	p.send(t, http.MethodGet, "app", "/fine")
+	eventually(t, func() error {
+		for _, want := range []string{
+			"GET http://" + p.host("app") + "/boom 500 exception", "\n  (log) hello %s {\"a\":[1,null]} /boom\n  (error) bad TypeError: t\n  RangeError: boom\n    at", "/fine 201 ok",
+		} {
+			if out := pretty.stdout.String(); !strings.Contains(out, want) {
+				return fmt.Errorf("%q is not in:\n%s", want, out)
+			}
+		}
+		if out := raw.stdout.String(); !strings.Contains(out, "/fine") || strings.Contains(out, "/boom") {
+			return fmt.Errorf("with --status ok:\n%s", out)
+		}
+		return nil
+	})
+	for _, args := range [][]string{{"--status", "fine"}, {"--sampling-rate", "2"}} {
+		if _, stderr, code := p.cli(t, append([]string{"tail", "app"}, args...)...); code != 2 || !strings.Contains(stderr, args[0]) {
+			t.Errorf("%v: code %d, %q", args, code, stderr)
+		}
+	}
+	if _, stderr, code := p.cli(t, "tail", "nobody"); code != 1 || !strings.Contains(stderr, "nobody") {
+		t.Errorf("a tail of nobody: code %d, %q", code, stderr)
+	}
+}
+
+// TestLogsAreSearchable holds that each of worker, version, level, text and time
+// selects.
+func TestLogsAreSearchable(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	for _, name := range []string{"one", "two"} {
+		if err := create(t.Context(), p.client(t), name, tailed); err != nil {
+			t.Fatal(err)
+		}
+		p.send(t, http.MethodGet, name, "/needle")
+	}
+	script, err := p.client(t).Version(t.Context(), "one", versionOf(t, p, "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := func(args ...string) int {
+		out, _, _ := p.cli(t, append([]string{"logs", "--kind", "console", "--json"}, args...)...)
+		return strings.Count(out, "\n")
+	}
+	eventually(t, func() error {
+		if n := lines(); n != 4 {
+			return fmt.Errorf("%d console lines of 4", n)
+		}
+		return nil
+	})
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"--worker", "one"}, 2},
+		{[]string{"--version-id", script.ID}, 2},
+		{[]string{"--version-id", "00000000-0000-0000-0000-000000000000"}, 0},
+		{[]string{"--level", "error"}, 2},
+		{[]string{"--worker", "one", "--level", "error"}, 1},
+		{[]string{"--text", "NEEDLE"}, 2},
+		{[]string{"--since", "1h"}, 4},
+		{[]string{"--until", "1h"}, 0},
+		{[]string{"--since", "2h", "--until", time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}, 4},
+	} {
+		if n := lines(c.args...); n != c.want {
+			t.Errorf("%v: %d lines, want %d", c.args, n, c.want)
+		}
+	}
+	if _, stderr, code := p.cli(t, "logs", "--until", "yesterday"); code != 2 || !strings.Contains(stderr, "--until") {
+		t.Errorf("a bad time: code %d, %q", code, stderr)
+	}
+}
+
+// versionOf is the version that serves.
+func versionOf(t *testing.T, p *platform, name string) string {
+	t.Helper()
+	d, err := p.client(t).Deployments(t.Context(), name)
+	if err != nil || len(d) == 0 {
+		t.Fatalf("%v %v", d, err)
+	}
+	return d[0].Versions[0].VersionID
+}
