@@ -128,12 +128,14 @@ func TestGroups(t *testing.T) {
 				n := 1 + w*each + i
 				good, bad := fmt.Sprintf("INSERT INTO t VALUES (%d, NULL)", n), ""
 				switch i % 5 {
+				case 0:
+					bad = fmt.Sprintf("INSERT OR FAIL INTO t VALUES (%d, NULL), (0, NULL)", -n)
 				case 1:
 					bad = "INSERT OR ROLLBACK INTO t VALUES (0, NULL)"
 				case 2:
 					bad = fmt.Sprintf("INSERT INTO t VALUES (%d, 99)", -n)
 				case 3:
-					bad = "INSERT INTO nowhere VALUES (1)"
+					bad = fmt.Sprintf("INSERT INTO t VALUES (%d, NULL); INSERT INTO nowhere VALUES (1)", -n)
 				}
 				if _, err := do(t, db, good); err != nil {
 					t.Errorf("%s: %v", good, err)

@@ -166,12 +166,10 @@ func (w *writer) eachAlone(jobs []*write) {
 	}
 }
 
-// part runs a job inside the open transaction; its failure undoes it alone. One
-// statement undoes itself.
+// part runs a job inside the open transaction; its failure undoes it alone, also
+// when it is one text of several statements, or an INSERT OR FAIL, which keeps the rows
+// before the one that failed.
 func (w *writer) part(job *write) error {
-	if len(job.queries) == 1 {
-		return w.queries(job)
-	}
 	if err := w.c.Exec("SAVEPOINT part"); err != nil {
 		return fmt.Errorf("d1: %w", err)
 	}
