@@ -80,7 +80,7 @@ func idleWorkers(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.report.add("idle workers", "500 workers, each run once and stopped: more resident memory", ran-empty, "MB")
+	b.report.want("idle workers", "500 workers, each run once and stopped: more resident memory", ran-empty, "MB", "<=", 5)
 	b.report.add("idle workers", "processor time without a worker", emptyCPU, "ms/s")
 	b.report.want("idle workers", "500 workers deployed: more processor time", deployedCPU-emptyCPU, "ms/s", "<=", 1)
 	b.report.want("idle workers", "500 workers stopped: more processor time", ranCPU-emptyCPU, "ms/s", "<=", 1)

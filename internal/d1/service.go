@@ -25,10 +25,9 @@ type Options struct {
 	Log    *slog.Logger
 	Limits native.Limits // of statements
 
-	Readers      int   // reading connections of an open database; 4
-	MaxOpen      int   // databases that stay open without being used; 64
-	MaxDatabases int   // of an account; 50,000
-	MaxSize      int64 // bytes of a database; 10 GB
+	Readers      int // reading connections of an open database; 4
+	MaxOpen      int // databases that stay open without being used; 64
+	MaxDatabases int // of an account; 50,000
 }
 
 func (o *Options) setDefaults() {
@@ -42,9 +41,6 @@ func (o *Options) setDefaults() {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
-	}
-	if o.MaxSize == 0 {
-		o.MaxSize = 10_000_000_000
 	}
 }
 

@@ -121,7 +121,7 @@ func (w *writer) group(jobs []*write) {
 			n++
 		}
 		if n < 2 {
-			w.answer(job, w.alone(job))
+			job.done <- w.alone(job)
 			jobs = jobs[1:]
 			continue
 		}
@@ -129,9 +129,6 @@ func (w *writer) group(jobs []*write) {
 		jobs = jobs[n:]
 	}
 }
-
-// answer ends a call. Its commit, if it had one, is on disk.
-func (w *writer) answer(job *write, err error) { job.done <- err }
 
 // together runs jobs in one transaction. When it is lost, each runs alone.
 func (w *writer) together(jobs []*write) {
@@ -155,14 +152,14 @@ func (w *writer) together(jobs []*write) {
 	}
 	w.committed()
 	for i, job := range jobs {
-		w.answer(job, failed[i])
+		job.done <- failed[i]
 	}
 }
 
 func (w *writer) eachAlone(jobs []*write) {
 	for _, job := range jobs {
 		job.sink.Reset()
-		w.answer(job, w.alone(job))
+		job.done <- w.alone(job)
 	}
 }
 
@@ -202,9 +199,6 @@ func (w *writer) alone(job *write) error {
 	if err := w.queries(job); err != nil {
 		w.rollBack()
 		return err
-	}
-	if !w.c.InTransaction() {
-		return nil // cannot be: a rollback is an error
 	}
 	if err := w.c.Exec("COMMIT"); err != nil {
 		w.rollBack()

@@ -18,22 +18,6 @@ func statementEnd(sql string) int {
 	return len(sql)
 }
 
-// Complete reports whether sql ends with the end of a statement, or holds none.
-func Complete(sql string) bool {
-	state := atStart
-	for i := 0; i < len(sql); {
-		token, n := nextToken(sql[i:])
-		i += n
-		if token == tokenOpen {
-			return false
-		}
-		if state = step(state, token); state == atEnd {
-			state = atStart
-		}
-	}
-	return state == atStart
-}
-
 // Blank reports whether sql holds no statement: spaces, comments and semicolons.
 func Blank(sql string) bool {
 	for sql != "" {

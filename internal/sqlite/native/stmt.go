@@ -100,9 +100,6 @@ func (s *Stmt) readColumns() {
 	}
 }
 
-// Forget ends all prepared statements.
-func (k *Conn) Forget() { k.stmts.clear() }
-
 // ResetState takes back what pragmas of users have set.
 func (k *Conn) ResetState() error {
 	return k.Exec(`PRAGMA foreign_keys=1; PRAGMA case_sensitive_like=0; PRAGMA ignore_check_constraints=0;
