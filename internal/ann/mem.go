@@ -1,0 +1,115 @@
+package ann
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// memChunk is how many rows a chunk of a Mem has.
+const memChunk = 256
+
+// Mem is a growing set of vectors in memory. Searches compare the query with
+// all of them, so it is for the some ten thousand that are too fresh for a
+// segment. All methods may be called concurrently.
+type Mem struct {
+	cfg    Config
+	append sync.Mutex
+	// n is how many rows there are. A row is written before n says so and never
+	// changes after, which is why searches need no lock.
+	n       atomic.Int64
+	chunks  atomic.Pointer[[]*chunk]
+	scratch sync.Pool
+}
+
+type chunk struct {
+	vectors []float32
+	norms   [memChunk]float32
+}
+
+// NewMem returns an empty Mem.
+func NewMem(c Config) (*Mem, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	m := &Mem{cfg: c}
+	m.chunks.Store(new([]*chunk))
+	m.scratch.New = func() any { return new(scratch) }
+	return m, nil
+}
+
+// Append adds vectors, which it copies, and returns the row of the first; the
+// others follow it. When one of them cannot be stored, none is. Searches that
+// begin after it returns see them.
+func (m *Mem) Append(vectors ...[]float32) (first int, err error) {
+	norms := make([]float32, len(vectors))
+	for i, v := range vectors {
+		if norms[i], err = m.cfg.query(v); err != nil {
+			return 0, atRow(err, i)
+		}
+	}
+	m.append.Lock()
+	defer m.append.Unlock()
+	first = int(m.n.Load())
+	chunks := *m.chunks.Load()
+	if need := (first + len(vectors) + memChunk - 1) / memChunk; need > len(chunks) {
+		chunks = slices.Clone(chunks)
+		for len(chunks) < need {
+			chunks = append(chunks, &chunk{vectors: make([]float32, memChunk*m.cfg.Dim)})
+		}
+		m.chunks.Store(&chunks)
+	}
+	for i, v := range vectors {
+		c, at := chunks[(first+i)/memChunk], (first+i)%memChunk
+		copy(c.vectors[at*m.cfg.Dim:], v)
+		c.norms[at] = norms[i]
+	}
+	m.n.Store(int64(first + len(vectors)))
+	return first, nil
+}
+
+// Len returns the number of rows.
+func (m *Mem) Len() int { return int(m.n.Load()) }
+
+// Config returns the dimensions and the metric.
+func (m *Mem) Config() Config { return m.cfg }
+
+// Vector appends the vector of row to dst.
+func (m *Mem) Vector(dst []float32, row int) ([]float32, error) {
+	if n := m.Len(); row < 0 || row >= n {
+		return dst, fmt.Errorf("ann: row %d of %d", row, n)
+	}
+	v, _ := m.vector(*m.chunks.Load(), row)
+	return append(dst, v...), nil
+}
+
+func (m *Mem) vector(chunks []*chunk, row int) (v []float32, norm float32) {
+	c, at := chunks[row/memChunk], row%memChunk
+	return c.vectors[at*m.cfg.Dim : (at+1)*m.cfg.Dim], c.norms[at]
+}
+
+// Search is [Segment.Search]. What is appended while it runs may be missing.
+func (m *Mem) Search(dst []Candidate, query []float32, o SearchOptions) ([]Candidate, error) {
+	norm, err := m.cfg.query(query)
+	n := m.Len()
+	if err != nil || o.K <= 0 || n == 0 {
+		return dst, err
+	}
+	sc := m.scratch.Get().(*scratch) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	defer m.scratch.Put(sc)
+	sc.scorer = scorer{metric: m.cfg.Metric, query: query, norm: norm}
+	sc.best.reset(min(o.K, n))
+	chunks := *m.chunks.Load()
+	for i := range (n + 63) / 64 {
+		for w := o.allowedWord(i, n); w != 0; w &= w - 1 {
+			row := i<<6 + bits.TrailingZeros64(w)
+			v, norm := m.vector(chunks, row)
+			if rank := m.cfg.Metric.rank(sc.of(v, norm)); sc.best.wants(rank) {
+				sc.best.push(rank, uint32(row)) //nolint:gosec // below n
+			}
+		}
+	}
+	return sc.best.appendTo(dst, m.cfg.Metric), nil
+}
