@@ -1,6 +1,7 @@
 package assets
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,6 +16,8 @@ type answer struct {
 	status int
 	// encode says that encoded variants may be served.
 	encode bool
+	// links are Link values found in the content; hints are those for a 103.
+	links, hints []string
 	// headers are the fields for each encoding, made when first needed.
 	headers [numEncodings]atomic.Pointer[[]Field]
 	// item is the answer's place in the cache, if it has one.
@@ -26,6 +29,9 @@ type answer struct {
 func (s *Site) newAnswer(r *Request, d *decision) (*answer, error) {
 	a := &answer{path: d.url.raw, entry: d.entry, status: d.status}
 	a.encode = d.entry.Size >= MinCompressSize && Compressible(d.entry.ContentType)
+	if err := s.findLinks(a); err != nil {
+		return nil, err
+	}
 	header, err := s.buildHeader(r, a, identity, cacheControl)
 	if err != nil {
 		return nil, err
@@ -40,6 +46,9 @@ func (s *Site) newAnswer(r *Request, d *decision) (*answer, error) {
 		}
 	}
 	a.headers[identity].Store(&header)
+	if a.status == http.StatusOK && s.pages != nil {
+		a.hints = hintsOf(header)
+	}
 	if s.cache == nil || !d.own || s.headers.byHost || r.Path != a.path {
 		return a, nil
 	}
@@ -65,15 +74,16 @@ func (s *Site) header(r *Request, a *answer, e encoding) ([]Field, error) {
 
 // buildHeader makes the fields of an answer. Rules may replace the Cache-Control given.
 func (s *Site) buildHeader(r *Request, a *answer, e encoding, control string) ([]Field, error) {
-	fields := make([]Field, 0, 8)
-	if t := a.entry.ContentType; t != "" && t != "application/null" {
-		fields = append(fields, Field{"Content-Type", t})
+	fields := s.ownFields(a)
+	if s.pages == nil || a.status == http.StatusOK {
+		tag := `"` + a.entry.Hash + `"`
+		if e != identity {
+			tag = "W/" + tag
+		}
+		fields = append(fields, Field{"Etag", tag})
+	} else {
+		control = "no-store"
 	}
-	tag := `"` + a.entry.Hash + `"`
-	if e != identity {
-		tag = "W/" + tag
-	}
-	fields = append(fields, Field{"Etag", tag})
 	if control != "" {
 		fields = append(fields, Field{"Cache-Control", control})
 	}
@@ -81,6 +91,9 @@ func (s *Site) buildHeader(r *Request, a *answer, e encoding, control string) ([
 		fields = append(fields, Field{"Content-Encoding", e.String()})
 	} else if a.status == http.StatusOK {
 		fields = append(fields, Field{"Accept-Ranges", "bytes"})
+	}
+	if len(a.links) > 0 {
+		fields = append(fields, Field{"Link", strings.Join(a.links, ", ")})
 	}
 	fields, err := s.headers.apply(fields, hostname(r), a.path)
 	if err != nil || !a.encode {
@@ -91,6 +104,38 @@ func (s *Site) buildHeader(r *Request, a *answer, e encoding, control string) ([
 		fields = appendField(fields, Field{"Vary", "Accept-Encoding"})
 	}
 	return fields, nil
+}
+
+// ownFields returns the fields that are there before anything is known of the answer but what it holds.
+func (s *Site) ownFields(a *answer) []Field {
+	if s.pages != nil {
+		return s.pages.fields(pagesType(a.entry.ContentType))
+	}
+	fields := make([]Field, 0, 8)
+	if t := a.entry.ContentType; t != "" && t != "application/null" {
+		fields = append(fields, Field{"Content-Type", t})
+	}
+	return fields
+}
+
+// findLinks looks into a page of a Pages site for what it will make a browser load.
+func (s *Site) findLinks(a *answer) error {
+	if s.pages == nil || a.status != http.StatusOK || a.entry.Size == 0 || !isHTML(a.entry.ContentType) {
+		return nil
+	}
+	c := s.content(&a.entry)
+	links := c.links.Load()
+	if links == nil {
+		head, err := s.readHead(&a.entry)
+		if err != nil {
+			return fmt.Errorf("read page %s for its links: %w", a.entry.Blob, err)
+		}
+		found := pageLinks(head)
+		links = &found
+		c.links.Store(links)
+	}
+	a.links = *links
+	return nil
 }
 
 func headerCost(fields []Field) int64 {
@@ -121,10 +166,10 @@ func (s *Site) render(r *Request, a *answer) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	if list := r.Header("If-None-Match"); list != "" && listsTag(list, a.entry.Hash) {
+	if list := r.Header("If-None-Match"); list != "" && (a.status == http.StatusOK || s.pages == nil) && listsTag(list, a.entry.Hash) {
 		return Response{Status: http.StatusNotModified, Header: header, Length: -1}, nil
 	}
-	res := Response{Status: a.status, Header: header, Length: v.size}
+	res := Response{Status: a.status, Header: header, Length: v.size, Hints: a.hints}
 	start := int64(0)
 	if ranges != "" && r.Method == http.MethodGet && a.status == http.StatusOK && s.rangeApplies(r, a) {
 		start = res.narrow(ranges, v.size)

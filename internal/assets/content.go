@@ -16,6 +16,8 @@ type content struct {
 	// askAt says when to ask for a variant that was not there, in Unix nanoseconds, and waits how
 	// long the last wait was.
 	askAt, waits [numEncodings]atomic.Int64
+	// links are those of a page that was looked at, see pageLinks.
+	links atomic.Pointer[[]string]
 	// item is the content's place in the cache, if it has one.
 	item *cacheItem
 }

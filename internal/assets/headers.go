@@ -31,9 +31,10 @@ func (h *HeaderRules) Len() int { return len(h.rules) }
 
 // ParseHeaders parses the text of a _headers file. A line that cannot be used costs itself, or its
 // rule when it is the rule's first line, and gives a Warning.
-func ParseHeaders(text string) (*HeaderRules, []Warning) {
+func ParseHeaders(text string, limits RuleLimits) (*HeaderRules, []Warning) {
 	h := &HeaderRules{}
-	f := newRuleFile("_headers", text)
+	limits = limits.withDefaults()
+	f := newRuleFile("_headers", text, limits)
 	var rule *headerRule
 	start, skipping := 0, false
 	finish := func() {
@@ -55,8 +56,8 @@ func ParseHeaders(text string) (*HeaderRules, []Warning) {
 		}
 		finish()
 		rule, skipping = nil, true
-		if len(h.rules) == MaxHeaderRules {
-			f.warn(line, "there are more than %d rules; the rest of the file is ignored", MaxHeaderRules)
+		if len(h.rules) == limits.HeaderRules {
+			f.warn(line, "there are more than %d rules; the rest of the file is ignored", limits.HeaderRules)
 			f.stop()
 			break
 		}

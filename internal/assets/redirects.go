@@ -7,25 +7,30 @@ import (
 // RedirectRules are the rules of a _redirects file.
 type RedirectRules struct {
 	// static holds the rules without wildcards that stand before the first one with them.
-	static map[string]redirectRule
+	static map[string]*redirectRule
 	// dynamic holds the others in their order.
-	dynamic []redirectRule
+	dynamic []*redirectRule
+	index   ruleIndex // of dynamic
 }
 
 type redirectRule struct {
+	source string
 	match  *pattern // nil for a static rule
 	to     target
 	status int
+	line   int
 }
 
 // Len returns the numbers of static and dynamic rules.
 func (d *RedirectRules) Len() (static, dynamic int) { return len(d.static), len(d.dynamic) }
 
 // ParseRedirects parses the text of a _redirects file. The Config's htmlHandling decides which rules
-// would redirect to themselves for ever. A line that cannot be used gives a Warning.
-func ParseRedirects(text, htmlHandling string) (*RedirectRules, []Warning) {
-	d := &RedirectRules{static: make(map[string]redirectRule)}
-	f := newRuleFile("_redirects", text)
+// would redirect to themselves for ever. A line that cannot be used gives a Warning, and so does one that
+// would send visitors round in a circle.
+func ParseRedirects(text, htmlHandling string, limits RuleLimits) (*RedirectRules, []Warning) {
+	d := &RedirectRules{static: make(map[string]*redirectRule)}
+	limits = limits.withDefaults()
+	f := newRuleFile("_redirects", text, limits)
 	seen := make(map[string]bool)
 	for line, ok := f.next(); ok; line, ok = f.next() {
 		tokens := strings.Fields(stripComment(line))
@@ -38,12 +43,12 @@ func ParseRedirects(text, htmlHandling string) (*RedirectRules, []Warning) {
 			continue
 		}
 		static := len(d.dynamic) == 0 && !isDynamic(source)
-		if static && len(d.static) == MaxStaticRedirects {
-			f.warn(line, "there are more than %d static rules; this one is ignored", MaxStaticRedirects)
+		if static && len(d.static) == limits.StaticRedirects {
+			f.warn(line, "there are more than %d static rules; this one is ignored", limits.StaticRedirects)
 			continue
 		}
-		if !static && len(d.dynamic) == MaxDynamicRedirects {
-			f.warn(line, "there are more than %d dynamic rules; the rest of the file is ignored", MaxDynamicRedirects)
+		if !static && len(d.dynamic) == limits.DynamicRedirects {
+			f.warn(line, "there are more than %d dynamic rules; the rest of the file is ignored", limits.DynamicRedirects)
 			f.stop()
 			continue
 		}
@@ -69,6 +74,8 @@ func ParseRedirects(text, htmlHandling string) (*RedirectRules, []Warning) {
 		rule.match = p
 		d.dynamic = append(d.dynamic, rule)
 	}
+	d.index = indexRules(d.dynamic)
+	d.dropLoops(f)
 	return d, f.warnings
 }
 
@@ -94,28 +101,28 @@ func redirectSource(f *ruleFile, line, token string) (string, bool) {
 }
 
 // redirectTo reads destination and status.
-func redirectTo(f *ruleFile, line string, tokens []string, source, htmlHandling string) (redirectRule, bool) {
+func redirectTo(f *ruleFile, line string, tokens []string, source, htmlHandling string) (*redirectRule, bool) {
 	status := 302
 	if len(tokens) == 2 {
 		if status = redirectStatus(tokens[1]); status == 0 {
 			f.warn(line, "the status must be 200, 301, 302 (default), 303, 307 or 308, not %s", clip(tokens[1]))
-			return redirectRule{}, false
+			return nil, false
 		}
 	}
 	to, err := parseTarget(tokens[0])
 	if err != nil {
 		f.warn(line, "%s", err.Error())
-		return redirectRule{}, false
+		return nil, false
 	}
 	if to.external && status == 200 {
 		f.warn(line, "a rule with status 200 can only point to a path of the same site")
-		return redirectRule{}, false
+		return nil, false
 	}
 	if !to.external && loops(source, tokens[0], htmlHandling) {
 		f.warn(line, "the rule would redirect to itself for ever, because .html and /index are stripped from its destination")
-		return redirectRule{}, false
+		return nil, false
 	}
-	return redirectRule{to: to, status: status}, true
+	return &redirectRule{source: source, to: to, status: status, line: f.line}, true
 }
 
 // loops reports whether html_handling turns the destination into a path that the source matches.
@@ -146,13 +153,13 @@ func redirectStatus(s string) int {
 
 // find returns the rule for a path and what its wildcards matched.
 func (d *RedirectRules) find(path string, buf []binding) (*redirectRule, []binding) {
-	if r, ok := d.static[path]; ok {
-		return &r, nil
+	if r := d.static[path]; r != nil {
+		return r, nil
 	}
-	for i := range d.dynamic {
-		if bound, ok := d.dynamic[i].match.match(path, buf); ok {
-			return &d.dynamic[i], bound
-		}
+	i := d.index.first(d.dynamic, path)
+	if i < 0 {
+		return nil, nil
 	}
-	return nil, nil
+	bound, _ := d.dynamic[i].match.match(path, buf)
+	return d.dynamic[i], bound
 }

@@ -56,6 +56,9 @@ func (s *Site) Respond(r *Request) (Response, error) {
 	if d.outside {
 		return res, nil
 	}
+	if s.pages != nil {
+		s.pages.respond(r, &d, &res)
+	}
 	var err error
 	res.Header, err = s.headers.apply(res.Header, hostname(r), d.url.raw)
 	return res, err

@@ -1,17 +1,33 @@
 package assets
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 )
 
-// Limits of the rule files, which are those of the platform but for the last two.
+// RuleLimits bound the rules of an app. The zero value of a field stands for the platform's limit.
+type RuleLimits struct {
+	// HeaderRules is the number of rules in _headers. Default 100.
+	HeaderRules int
+	// StaticRedirects and DynamicRedirects are the numbers of rules in _redirects without wildcards and
+	// with them. Defaults 2,000 and 100.
+	StaticRedirects, DynamicRedirects int
+	// Line is the length of a line in characters. Default 2,000.
+	Line int
+}
+
+func (l RuleLimits) withDefaults() RuleLimits {
+	return RuleLimits{
+		HeaderRules:      cmp.Or(l.HeaderRules, 100),
+		StaticRedirects:  cmp.Or(l.StaticRedirects, 2000),
+		DynamicRedirects: cmp.Or(l.DynamicRedirects, 100),
+		Line:             cmp.Or(l.Line, 2000),
+	}
+}
+
 const (
-	MaxHeaderRules      = 100
-	MaxStaticRedirects  = 2000
-	MaxDynamicRedirects = 100
-	MaxRuleLine         = 2000 // characters
 	// MaxRuleFile is the size in bytes up to which a rule file is read.
 	MaxRuleFile = 5 << 20
 	// MaxWarnings is the number of warnings kept for a file.
@@ -39,13 +55,14 @@ func (w Warning) String() string {
 type ruleFile struct {
 	name     string
 	rest     string
+	longest  int // characters of a line
 	line     int
 	done     bool
 	warnings []Warning
 }
 
-func newRuleFile(name, text string) *ruleFile {
-	f := &ruleFile{name: name, rest: text}
+func newRuleFile(name, text string, l RuleLimits) *ruleFile {
+	f := &ruleFile{name: name, rest: text, longest: l.Line}
 	if len(text) > MaxRuleFile {
 		f.rest = text[:MaxRuleFile]
 		f.rest = f.rest[:strings.LastIndexByte(f.rest, '\n')+1]
@@ -64,8 +81,8 @@ func (f *ruleFile) next() (string, bool) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		if len(line) > MaxRuleLine && utf8.RuneCountInString(line) > MaxRuleLine {
-			f.warn("", "the line is longer than %d characters", MaxRuleLine)
+		if len(line) > f.longest && utf8.RuneCountInString(line) > f.longest {
+			f.warn("", "the line is longer than %d characters", f.longest)
 			continue
 		}
 		return line, true

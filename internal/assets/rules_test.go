@@ -22,8 +22,8 @@ func warned(list []assets.Warning) []string {
 func TestParseHeadersWarnings(t *testing.T) {
 	t.Parallel()
 	long := "X-Long: " + strings.Repeat("é", 2000)
-	_, list := assets.ParseHeaders("X-Early: 1\n/a\n  X-A: 1\n  bad name: 1\n  : 1\n  X-B:\n  novalue\n" + long + "\n/empty\n/b/*/c/*\n  X-Skipped: 1\n" +
-		"http://x/\nhttps://x:80/\n/splat/*/:splat\n/p/:a/:a\n/ok\n Content-Length: 5\n X-C: a\x00b\n ! X-D\n! bad name\n/last\n")
+	_, list := assets.ParseHeaders("X-Early: 1\n/a\n  X-A: 1\n  bad name: 1\n  : 1\n  X-B:\n  novalue\n"+long+"\n/empty\n/b/*/c/*\n  X-Skipped: 1\n"+
+		"http://x/\nhttps://x:80/\n/splat/*/:splat\n/p/:a/:a\n/ok\n Content-Length: 5\n X-C: a\x00b\n ! X-D\n! bad name\n/last\n", assets.RuleLimits{})
 	want := []string{
 		"_headers:1: expected a path that begins with a slash before any header",
 		"_headers:4: a header name cannot include spaces or special characters",
@@ -51,7 +51,7 @@ func TestParseRedirectsWarnings(t *testing.T) {
 	t.Parallel()
 	text := "/a\n/a b c d\n/b /c 418\n/d http://x/\nhttps://h/x /y\n/e /f\n/e /g\n/h https://x/ 200\n/* /index.html\n/dir/ /dir/index\n/i https://us@er/\n" +
 		"/s/*/* /x\n" + "/w" + strings.Repeat("/:a", 1) + manyNames(40) + " /x\n"
-	_, list := assets.ParseRedirects(text, "auto-trailing-slash")
+	_, list := assets.ParseRedirects(text, "auto-trailing-slash", assets.RuleLimits{})
 	want := []string{
 		"_redirects:1: expected 2 or 3 words, source, destination and an optional status, found 1",
 		"_redirects:2: expected 2 or 3 words, source, destination and an optional status, found 4",
@@ -85,8 +85,8 @@ func TestRuleLimits(t *testing.T) {
 	for i := range 150 {
 		fmt.Fprintf(&headers, "/h%d\n X-A: 1\n", i)
 	}
-	h, list := assets.ParseHeaders(headers.String())
-	if h.Len() != assets.MaxHeaderRules || len(list) != 1 || list[0].Line != 201 {
+	h, list := assets.ParseHeaders(headers.String(), assets.RuleLimits{})
+	if h.Len() != 100 || len(list) != 1 || list[0].Line != 201 {
 		t.Errorf("%d header rules, warnings %v", h.Len(), list)
 	}
 	for i := range 2500 {
@@ -95,14 +95,14 @@ func TestRuleLimits(t *testing.T) {
 	for i := range 150 {
 		fmt.Fprintf(&redirects, "/d%d/* /x\n", i)
 	}
-	d, list := assets.ParseRedirects(redirects.String(), "")
-	if static, dynamic := d.Len(); static != assets.MaxStaticRedirects || dynamic != assets.MaxDynamicRedirects {
+	d, list := assets.ParseRedirects(redirects.String(), "", assets.RuleLimits{})
+	if static, dynamic := d.Len(); static != 2000 || dynamic != 100 {
 		t.Errorf("%d static and %d dynamic rules", static, dynamic)
 	}
 	if len(list) != assets.MaxWarnings+1 {
 		t.Errorf("%d warnings, want %d and one that says that there are more", len(list), assets.MaxWarnings)
 	}
-	if _, list = assets.ParseHeaders(strings.Repeat("/a\n X-A: 1\n", 1<<19)); len(list) == 0 || !strings.Contains(list[0].Message, "larger than") {
+	if _, list = assets.ParseHeaders(strings.Repeat("/a\n X-A: 1\n", 1<<19), assets.RuleLimits{}); len(list) == 0 || !strings.Contains(list[0].Message, "larger than") {
 		t.Errorf("a file of 6 MB gives %v", list)
 	}
 }

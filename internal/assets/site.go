@@ -23,11 +23,16 @@ type Site struct {
 
 	headers   *HeaderRules
 	redirects *RedirectRules
+	limits    RuleLimits
 	warnings  []Warning
+
+	pages *pagesPolicy // nil for the assets of a Worker
 
 	cache *Cache
 	id    uint64 // in cache
 }
+
+var errNoFiles = errors.New("assets: new site: no Files given")
 
 // Option changes how New builds a Site.
 type Option func(*Site)
@@ -38,12 +43,17 @@ func WithCache(c *Cache) Option {
 	return func(s *Site) { s.cache = c }
 }
 
-// New builds a Site. It keeps m, which must not change afterwards. The error is a *ManifestError of
+// WithRuleLimits bounds the rules of _headers and _redirects otherwise than the platform does.
+func WithRuleLimits(l RuleLimits) Option {
+	return func(s *Site) { s.limits = l }
+}
+
+// New builds the Site of a Worker's version. It keeps m, which must not change afterwards. The error is a *ManifestError of
 // the default Limits but for the number and size of files, which are the uploader's business, or a
 // *ConfigError. Lines of _headers and _redirects that cannot be used are not errors; see Warnings.
 func New(m Manifest, c Config, files Files, options ...Option) (*Site, error) {
 	if files == nil {
-		return nil, errors.New("assets: new site: no Files given")
+		return nil, errNoFiles
 	}
 	s := &Site{manifest: m, files: files, navigation: c.NavigationPrefersAssets, always: c.RunWorkerFirst.Always}
 	var err error
@@ -59,23 +69,31 @@ func New(m Manifest, c Config, files Files, options ...Option) (*Site, error) {
 	if s.workerFirst, s.assetFirst, err = c.RunWorkerFirst.compile(); err != nil {
 		return nil, err
 	}
-	if err := m.Validate(Limits{Files: len(m) + 1, FileSize: 1 << 62}); err != nil {
+	if err := s.init(c.Headers, c.Redirects, options); err != nil {
 		return nil, err
 	}
-	for path := range m {
-		s.longest = max(s.longest, len(path))
-	}
-	var warned []Warning
-	s.headers, s.warnings = ParseHeaders(c.Headers)
-	s.redirects, warned = ParseRedirects(c.Redirects, s.htmlHandling)
-	s.warnings = append(s.warnings, warned...)
+	return s, nil
+}
+
+// init does what all Sites have in common.
+func (s *Site) init(headers, redirects string, options []Option) error {
 	for _, option := range options {
 		option(s)
 	}
+	if err := s.manifest.Validate(Limits{Files: len(s.manifest) + 1, FileSize: 1 << 62}); err != nil {
+		return err
+	}
+	for path := range s.manifest {
+		s.longest = max(s.longest, len(path))
+	}
+	var warned []Warning
+	s.headers, s.warnings = ParseHeaders(headers, s.limits)
+	s.redirects, warned = ParseRedirects(redirects, s.htmlHandling, s.limits)
+	s.warnings = append(s.warnings, warned...)
 	if s.cache != nil {
 		s.id = s.cache.nextSite.Add(1)
 	}
-	return s, nil
+	return nil
 }
 
 // Warnings returns what was wrong with lines of _headers and _redirects. Read only.
@@ -90,6 +108,9 @@ func (s *Site) Len() int { return len(s.manifest) }
 // With a worker, not_found_handling applies only if run_worker_first is a list, or to requests for a
 // page in the sense of Config.NavigationPrefersAssets.
 func (s *Site) Route(r *Request, hasWorker bool) Action { //nolint:revive // the caller knows of the worker, a Site does not
+	if s.pages != nil {
+		return s.pages.route(r, hasWorker)
+	}
 	if !hasWorker {
 		if d := s.decide(r, s.notFound); d.kind == unclaimed {
 			return NotFound
@@ -156,29 +177,24 @@ type decision struct {
 	entry    Entry
 	// own says that the path is the one its asset is served at, by no rewriting and no fallback.
 	own bool
-	err error
+	// byRule says that a rule of _redirects made the redirect.
+	byRule bool
+	err    error
 }
 
 func (s *Site) decide(r *Request, notFound string) decision {
 	d := decision{url: parsePath(r.Path)}
+	if s.pages != nil {
+		s.decidePages(r, &d)
+		return d
+	}
 	if _, ok := within(d.url.decoded, s.base); !ok {
 		d.outside = true
 		return d
 	}
-	at, rewritten := d.url, false
-	var buf [8]binding
-	if rule, bound := s.redirects.find(d.url.raw, buf[:0]); rule != nil {
-		to, err := rule.to.resolve(r, bound)
-		if err != nil {
-			d.kind, d.err = invalid, err
-			return d
-		}
-		if rule.status != 200 {
-			d.kind, d.status, d.location = redirected, rule.status, to.location(r)
-			return d
-		}
-		at, rewritten = decodeURLPath(to.path), true
-		d.kind = missing // Unless there is something.
+	at, rewritten := s.redirect(r, &d)
+	if d.kind == redirected || d.kind == invalid {
+		return d
 	}
 	path, ok := within(at.decoded, s.base)
 	if !ok {
@@ -203,6 +219,27 @@ func (s *Site) decide(r *Request, notFound string) decision {
 		d.own = !rewritten && !found.fallback
 	}
 	return d
+}
+
+// redirect applies _redirects. It leaves the answer in d, or returns the path to look up and whether that
+// is another one than the request's.
+func (s *Site) redirect(r *Request, d *decision) (at urlPath, rewritten bool) {
+	var buf [8]binding
+	rule, bound := s.redirects.find(d.url.raw, buf[:0])
+	if rule == nil {
+		return d.url, false
+	}
+	to, err := rule.to.resolve(r, bound)
+	if err != nil {
+		d.kind, d.err = invalid, err
+		return d.url, false
+	}
+	if rule.status != 200 {
+		d.kind, d.status, d.location, d.byRule = redirected, rule.status, to.location(r), true
+		return d.url, false
+	}
+	d.kind = missing // Unless there is something.
+	return decodeURLPath(to.path), true
 }
 
 // location writes a destination as a Location, which keeps the request's query unless it has its own.

@@ -37,6 +37,8 @@ const (
 	// NotFound means that no asset matches and there is no worker. Respond answers such a request
 	// with a 404 without a body; the caller may put its own page there.
 	NotFound
+	// ServeAny is Serve for every method: the worker has no part in it.
+	ServeAny
 )
 
 // String returns the name of the action for logs.
@@ -48,6 +50,8 @@ func (a Action) String() string {
 		return "run_worker"
 	case NotFound:
 		return "not_found"
+	case ServeAny:
+		return "serve_any"
 	}
 	return "unknown"
 }
@@ -61,6 +65,9 @@ type Response struct {
 	// Length is the value for Content-Length: the length of the body or, for HEAD, of the body that
 	// GET would have. -1 means that the field must not be sent (304).
 	Length int64
+	// Hints are values of Link fields for an interim 103 response ahead of this one, to clients that
+	// understand it (RFC 8297). Read only.
+	Hints []string
 }
 
 // Field is one header field.

@@ -185,7 +185,12 @@ func (h *serviceHandler) serveAsset(w http.ResponseWriter, r *http.Request, site
 	}, code)
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
-	case code && (action == assets.RunWorker || !read):
+	case code && action == assets.RunWorker:
+		return false
+	case action == assets.ServeAny:
+		a := &assetsHandler{site: site, log: h.log, metrics: h.server.metrics}
+		a.ServeHTTP(w, r)
+	case code && !read:
 		return false
 	case !read:
 		w.WriteHeader(http.StatusMethodNotAllowed)

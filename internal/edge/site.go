@@ -21,14 +21,14 @@ func (c *call) serveAsset() bool {
 	if action == assets.RunWorker && hasWorker {
 		return false
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if action != assets.ServeAny && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		if hasWorker {
 			return false
 		}
 		c.page(problemAssetMethod())
 		return true
 	}
-	if action != assets.Serve {
+	if action == assets.NotFound || action == assets.RunWorker {
 		c.page(problemNothingThere())
 		return true
 	}
@@ -45,6 +45,7 @@ func (c *call) serveAsset() bool {
 
 // sendAsset writes resp, whose file it closes.
 func (c *call) sendAsset(resp *assets.Response) {
+	c.sendHints(resp.Hints)
 	fields := append(
 		c.added[:0],
 		wire.Field{Name: "Server", Value: "selvage", Known: wire.Server},
@@ -83,6 +84,19 @@ func (c *call) sendAsset(resp *assets.Response) {
 	if err != nil && !clientsFault(err) {
 		c.blame("send a static asset", err)
 	}
+}
+
+// sendHints sends early hints (RFC 8297). Clients of HTTP/1.1 are not sent any: among them are many that take
+// the first answer for the last.
+func (c *call) sendHints(links []string) {
+	if len(links) == 0 || c.r.Proto != "HTTP/2" {
+		return
+	}
+	fields := make([]wire.Field, len(links))
+	for i, link := range links {
+		fields[i] = wire.Field{Name: "Link", Value: link}
+	}
+	_ = c.w.Inform(http.StatusEarlyHints, fields) // A connection that broke says so again.
 }
 
 // requestHeader is the header function of assets.Request.
