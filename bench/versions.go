@@ -47,7 +47,7 @@ func moreCores(ctx context.Context, b *bench) error {
 // and stopped since.
 func idleWorkers(ctx context.Context, b *bench) error {
 	const n = 500
-	p, err := b.platform("", "SELVAGE_IDLE_STOP=200ms")
+	p, err := b.platform("", "SELVAGE_IDLE_STOP=1s")
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func idleWorkers(ctx context.Context, b *bench) error {
 		}
 	}
 	p.stop()
-	if p, err = b.platform(p.data, "SELVAGE_IDLE_STOP=200ms"); err != nil {
+	if p, err = b.platform(p.data, "SELVAGE_IDLE_STOP=1s"); err != nil {
 		return err
 	}
 	deployed, deployedCPU, err := p.rest(ctx)
@@ -93,7 +93,8 @@ func (p *platform) rest(ctx context.Context) (mb, cpuRate float64, err error) {
 	if err := p.allStopped(ctx); err != nil {
 		return 0, 0, err
 	}
-	const settle, watch = 3 * time.Second, 10 * time.Second
+	// The process's own janitors look rarely: a short time of watching sees none, or two.
+	const settle, watch = 10 * time.Second, 20 * time.Second
 	time.Sleep(settle)
 	before, err := cpu(p.PID)
 	if err != nil {
@@ -105,5 +106,5 @@ func (p *platform) rest(ctx context.Context) (mb, cpuRate float64, err error) {
 		return 0, 0, err
 	}
 	mb, err = resident(p.PID)
-	return mb, float64((after - before).Milliseconds()) / watch.Seconds(), err
+	return mb, (after - before).Seconds() * 1000 / watch.Seconds(), err
 }

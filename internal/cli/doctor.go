@@ -83,8 +83,17 @@ func diagnose(ctx context.Context, c *config.Config, helper string) []checkResul
 			checkPort(ctx, "edge port", c.Host, c.Port, "--port"),
 			checkPort(ctx, "API port", c.APIHost(), c.API.Port, "--api-port"))
 	}
-	results = append(results, checkNames(ctx, c.Domain), checkClock(time.Now()))
+	results = append(results, checkNames(ctx, c.Domain), checkClock(time.Now()), checkPriority())
 	return append(results, checkIsolation(ctx, helper, c.Isolation)...)
+}
+
+// checkPriority says whether one worker can slow the others down by computing.
+func checkPriority() checkResult {
+	if server.Yields() {
+		return checkResult{"priority", checkOK, "a worker that computes without a pause leaves the processor to others"}
+	}
+	return checkResult{"priority", checkWarn, "a worker that computes without a pause can slow the others down until its limit: " +
+		"on Linux, allow the platform's user the nice value 0 (LimitNICE=+0 in the unit, or ulimit -e 20)"}
 }
 
 // checkIsolation tries each layer. What is missing is a failure only for who

@@ -21,6 +21,10 @@ func Isolation(ctx context.Context, helper string) (*supervise.Isolation, error)
 	return supervise.Probe(ctx, helper)
 }
 
+// Yields reports whether a worker that computes without a pause can be told to
+// leave the processor to others, see [supervise.CanBackground].
+func Yields() bool { return supervise.CanBackground() }
+
 // openIsolation decides how worker processes are confined.
 func (s *Server) openIsolation(ctx context.Context) error {
 	found, err := Isolation(ctx, s.o.Helper)

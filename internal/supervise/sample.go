@@ -12,6 +12,9 @@ type Sample struct {
 	Anon int64
 	// CPU is the processor time that the main thread has used.
 	CPU time.Duration
+	// Waited is the time for which the main thread could have run and had no
+	// processor; 0 where the system does not say.
+	Waited time.Duration
 }
 
 // Sample looks at the process. It costs microseconds. The errors are those of

@@ -12,8 +12,8 @@ import (
 
 // sample reads proc_pid_statm(5), whose third field is the part of the resident
 // memory that belongs to files, and the main thread's schedstat (kernel,
-// Documentation/scheduler/sched-stats.rst), whose first field is its time on a
-// processor in nanoseconds. A kernel without scheduler statistics shows none:
+// Documentation/scheduler/sched-stats.rst), whose first two fields are its time on
+// a processor and its time in the queue for one, in nanoseconds. A kernel without scheduler statistics shows none:
 // then the time of all threads must do.
 func sample(pid int) (Sample, error) {
 	id := strconv.Itoa(pid)
@@ -35,9 +35,9 @@ func sample(pid int) (Sample, error) {
 	}
 	s := Sample{Anon: (resident - shared) * int64(os.Getpagesize())}
 	if stat, err := os.ReadFile("/proc/" + id + "/task/" + id + "/schedstat"); err == nil { //nolint:gosec // a process id
-		first, _, _ := bytes.Cut(stat, []byte(" "))
-		if ns, err := strconv.ParseInt(string(first), 10, 64); err == nil && ns > 0 {
-			s.CPU = time.Duration(ns)
+		var ran, waited int64
+		if n, err := fmt.Sscan(string(stat), &ran, &waited); err == nil && n == 2 && ran > 0 {
+			s.CPU, s.Waited = time.Duration(ran), time.Duration(waited)
 			return s, nil
 		}
 	}

@@ -18,6 +18,9 @@ const (
 	// The share of a processor from which on a process is asked
 	// whether it still takes turns.
 	guardShare = 0.3
+	// A process without requests is looked at so rarely, since what a worker does after
+	// its answers has the same limits.
+	guardUnused = 2 * time.Second
 )
 
 // Texts of the exceptions that a worker's owner sees, as the original has them.
@@ -37,6 +40,9 @@ type Meter interface {
 	Kill()
 	// OutOfMemory says, after its end, that its heap was full.
 	OutOfMemory() bool
+	// Background gives the process only what others leave of the processor, or its
+	// share again. The error is errors.ErrUnsupported where a system has no such thing.
+	Background(on bool) error
 }
 
 // meter is what the guard knows of one process. Only the guard's goroutine uses it.
@@ -46,10 +52,13 @@ type meter struct {
 	cpu      time.Duration
 	looked   time.Time
 	over     bool // the last look found too much memory
+	busy     bool // the last look found it computing
 
 	ping    chan struct{} // of a question that is not answered yet
 	since   time.Duration
 	nextAsk time.Time
+
+	background background
 }
 
 // guard watches the processes until the service closes: one goroutine for all,
@@ -100,8 +109,7 @@ func (in *Instance) check(now time.Time) bool {
 	requests := in.requests.Load()
 	used := n > 0 || requests != m.requests
 	m.requests = requests
-	if !used && m.base != 0 {
-		m.ping = nil
+	if !used && !m.busy && m.base != 0 && now.Sub(m.looked) < guardUnused {
 		return false
 	}
 	sample, err := in.proc.Sample()
@@ -111,19 +119,20 @@ func (in *Instance) check(now time.Time) bool {
 	if m.base == 0 {
 		m.base = max(sample.Anon, 1)
 	}
-	elapsed := now.Sub(m.looked)
-	spent := sample.CPU - m.cpu
+	share := float64(sample.CPU-m.cpu) / float64(now.Sub(m.looked))
 	m.looked, m.cpu = now, sample.CPU
+	m.busy = share >= guardShare || m.ping != nil
 	switch {
-	case !used:
-	case in.tooMuchMemory(m, sample.Anon):
+	case (used || m.busy) && in.tooMuchMemory(m, sample.Anon): // at rest nothing is collected
 		in.exceed(telemetry.OutcomeExceededMemory)
 	case in.silentTooLong(m, sample.CPU):
 		in.exceed(telemetry.OutcomeExceededCPU)
-	case m.ping == nil && float64(spent) >= guardShare*float64(elapsed) && now.After(m.nextAsk):
+	case m.ping != nil:
+		m.background.silent(in.proc, now, sample.CPU)
+	case share >= guardShare && now.After(m.nextAsk):
 		in.ask(m, now, sample.CPU)
 	}
-	return used
+	return used || m.busy
 }
 
 // tooMuchMemory wants to see it twice, since garbage may be collected meanwhile,
@@ -148,6 +157,7 @@ func (in *Instance) silentTooLong(m *meter, cpu time.Duration) bool {
 	select {
 	case <-m.ping:
 		m.ping = nil
+		m.background.answered(in.proc)
 		return false
 	default:
 		return in.limits.cpu > 0 && cpu-m.since >= in.limits.cpu

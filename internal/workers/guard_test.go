@@ -27,6 +27,39 @@ func (p *fakeProcess) burn(stuck bool, each time.Duration, anon int64) {
 	}
 }
 
+// burnFor lets the process use processor time, and answer only after a time.
+func (p *fakeProcess) burnFor(stuck, each time.Duration) (stop chan struct{}) {
+	stop = make(chan struct{})
+	begin := time.Now()
+	p.r.mu.Lock()
+	p.stuck, p.answer = true, make(chan struct{})
+	p.r.mu.Unlock()
+	go func() {
+		for {
+			select {
+			case <-p.done:
+				return
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			p.r.mu.Lock()
+			if p.sample.Anon, p.sample.CPU = 1<<20, p.sample.CPU+each; p.stuck && time.Since(begin) >= stuck {
+				p.stuck = false
+				close(p.answer)
+			}
+			p.r.mu.Unlock()
+		}
+	}()
+	return stop
+}
+
+func (p *fakeProcess) prioritiesSet() []bool {
+	p.r.mu.Lock()
+	defer p.r.mu.Unlock()
+	return slices.Clone(p.priorities)
+}
+
 // guarded is a process with one request in flight.
 func guarded(t *testing.T, edit func(*workers.Options)) (h *harness, r *workers.Route, in *workers.Instance) {
 	t.Helper()
@@ -93,6 +126,75 @@ func TestGuardCPU(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestGuardAfterTheAnswer holds that what a worker does when its requests are
+// answered has the same limit.
+func TestGuardAfterTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 2 * time.Second
+		h, _, in := guarded(t, func(o *workers.Options) { o.CPULimit = limit })
+		defer h.end()
+		p := h.runtime.live()[0]
+		time.Sleep(time.Second)
+		in.Release()
+		time.Sleep(time.Second)
+		begin := time.Now()
+		go p.burn(true, 10*time.Millisecond, 1<<20)
+		select {
+		case <-p.done:
+		case <-time.After(time.Minute):
+		}
+		if took := time.Since(begin); took > limit+3*time.Second {
+			t.Errorf("ended after %s", took)
+		}
+	})
+}
+
+// TestGuardBackground holds when a process has only what others leave of the
+// processor: while it computes without a pause, and gets something.
+func TestGuardBackground(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		stuck time.Duration // then it answers
+		each  time.Duration // of processor time in 10 ms
+		want  []bool
+	}{
+		{"a pause after a second", time.Second, 10 * time.Millisecond, []bool{true, false}},
+		{"endless", time.Hour, 10 * time.Millisecond, []bool{true}},
+		{"short", 50 * time.Millisecond, 10 * time.Millisecond, nil},
+		{"waiting", time.Hour, 0, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h, _, in := guarded(t, func(o *workers.Options) { o.CPULimit = time.Minute })
+				defer h.end()
+				p := h.runtime.live()[0]
+				stop := p.burnFor(tt.stuck, tt.each)
+				time.Sleep(5 * time.Second)
+				if got := p.prioritiesSet(); !slices.Equal(got, tt.want) {
+					t.Errorf("in the background: %v, want %v", got, tt.want)
+				}
+				close(stop)
+				in.Release()
+			})
+		})
+	}
+	t.Run("starved", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h, _, in := guarded(t, func(o *workers.Options) { o.CPULimit = time.Minute })
+			defer h.end()
+			p := h.runtime.live()[0]
+			stop := p.burnFor(time.Hour, 10*time.Millisecond)
+			time.Sleep(time.Second)
+			close(stop) // others take the whole machine
+			time.Sleep(5 * time.Second)
+			if got := p.prioritiesSet(); !slices.Equal(got, []bool{true, false}) {
+				t.Errorf("in the background: %v", got)
+			}
+			in.Release()
+		})
+	})
 }
 
 // TestGuardMemory holds that one look is not enough, since garbage may be

@@ -163,12 +163,15 @@ type fakeProcess struct {
 	handlers []string
 
 	// Under r.mu.
-	sample   supervise.Sample
-	stuck    bool
-	heapFull bool
-	looking  sync.Mutex
-	used     time.Duration // see fakeRuntime.work
-	looked   time.Time
+	sample     supervise.Sample
+	stuck      bool
+	heapFull   bool
+	answer     chan struct{} // closed when a stuck process answers again; nil: never
+	background bool
+	priorities []bool
+	looking    sync.Mutex
+	used       time.Duration // see fakeRuntime.work
+	looked     time.Time
 }
 
 func (p *fakeProcess) end(crashed bool) {
@@ -221,16 +224,28 @@ func (p *fakeProcess) Sample() (supervise.Sample, error) {
 // Ping answers unless the process is stuck.
 func (p *fakeProcess) Ping(ctx context.Context) error {
 	p.r.mu.Lock()
-	stuck := p.stuck
+	stuck, answer := p.stuck, p.answer
 	p.r.mu.Unlock()
 	if !stuck {
 		return nil
 	}
 	select {
+	case <-answer:
+		return nil
 	case <-ctx.Done():
 	case <-p.done:
 	}
 	return errors.New("no answer")
+}
+
+func (p *fakeProcess) Background(on bool) error {
+	p.r.mu.Lock()
+	defer p.r.mu.Unlock()
+	if p.background != on {
+		p.background = on
+		p.priorities = append(p.priorities, on)
+	}
+	return nil
 }
 
 func (p *fakeProcess) Kill()             { p.end(true) }

@@ -58,6 +58,7 @@ type Instance struct {
 
 	// What measure last saw; under unit.mu.
 	cpu      time.Duration
+	waited   time.Duration
 	measured time.Time
 
 	// What observe last saw; under Service.mu.

@@ -10,9 +10,9 @@ import (
 // A process has one core. A version whose processes are saturated gets another,
 // and loses it when fewer would do. This is how a version is judged.
 const (
-	// Cores that each process uses, on average, for the version to be hot. Below
-	// one: on a loaded machine nobody gets a whole core.
-	hotCores = 0.6
+	// Cores that each process uses or waits for, on average, for the version to be
+	// hot.
+	hotCores = 0.8
 	// Requests in flight for each process without which there is nothing to share.
 	hotInFlight = 2
 	// Periods in a row that must be hot before a process is started.
@@ -140,7 +140,7 @@ func (u *unit) scale(at time.Time) {
 		return
 	}
 	all := append([]*Instance{in}, u.others()...)
-	cores, inFlight, ok := measure(all, at)
+	cores, wanted, inFlight, ok := measure(all, at)
 	if u.load.pause > 0 {
 		u.load.pause--
 	}
@@ -149,7 +149,7 @@ func (u *unit) scale(at time.Time) {
 	}
 	n := len(all)
 	switch {
-	case cores >= hotCores*float64(n) && inFlight >= int64(hotInFlight*n):
+	case wanted >= hotCores*float64(n) && inFlight >= int64(hotInFlight*n):
 		u.load.hot, u.load.calm = u.load.hot+1, 0
 	case n > 1 && cores < calmCores*float64(n-1):
 		u.load.hot, u.load.calm = 0, u.load.calm+1
@@ -171,22 +171,25 @@ func (u *unit) scale(at time.Time) {
 }
 
 // measure returns how many cores the processes have used on average since they
-// were last measured; ok is false when one of them was not measured before.
-func measure(all []*Instance, at time.Time) (cores float64, inFlight int64, ok bool) {
+// were last measured, and how many they would have used on a machine of their own;
+// ok is false when one of them was not measured before.
+func measure(all []*Instance, at time.Time) (cores, wanted float64, inFlight int64, ok bool) {
 	ok = true
 	for _, in := range all {
 		n, _ := in.inFlight()
 		inFlight += n
 		_, cpu, err := in.proc.Usage()
+		sample, failed := in.proc.Sample()
 		took := at.Sub(in.measured)
-		if err != nil || in.measured.IsZero() || took <= 0 {
+		if err != nil || failed != nil || in.measured.IsZero() || took <= 0 {
 			ok = false
 		} else {
 			cores += float64(cpu-in.cpu) / float64(took)
+			wanted += float64(cpu-in.cpu+sample.Waited-in.waited) / float64(took)
 		}
-		in.cpu, in.measured = cpu, at
+		in.cpu, in.waited, in.measured = cpu, sample.Waited, at
 	}
-	return cores, inFlight, ok
+	return cores, wanted, inFlight, ok
 }
 
 // grow starts another process, unless it would take the place of another version.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -211,10 +212,17 @@ func (s *Service) janitor() {
 	}
 	t := time.NewTicker(period())
 	defer t.Stop()
+	ran := false
 	for {
 		select {
 		case at := <-t.C:
-			s.stopIdle(at)
+			running := s.stopIdle(at)
+			if ran && running == 0 {
+				// Nobody waits for anything now: what the last starts and requests left behind
+				// goes back to the system.
+				debug.FreeOSMemory()
+			}
+			ran = running > 0
 		case <-s.idleChanged:
 			t.Reset(period())
 		case <-s.closing:
@@ -223,7 +231,8 @@ func (s *Service) janitor() {
 	}
 }
 
-func (s *Service) stopIdle(at time.Time) {
+// stopIdle returns how many processes run, those that are ending included.
+func (s *Service) stopIdle(at time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	idle := time.Duration(s.idle.Load())
@@ -245,6 +254,7 @@ func (s *Service) stopIdle(at time.Time) {
 			delete(s.units, version)
 		}
 	}
+	return len(s.running)
 }
 
 // stopIdleHost stops a process that has objects open unless one of their alarms

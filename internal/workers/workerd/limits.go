@@ -30,6 +30,10 @@ func (p *Process) Ping(ctx context.Context) error {
 // all the same.
 func (p *Process) Kill() { p.proc.Kill() }
 
+// Background gives the process only what others leave of the processor; see
+// [supervise.Process.Background].
+func (p *Process) Background(on bool) error { return p.proc.Background(on) }
+
 // OutOfMemory reports, once the process has ended, whether V8 ended it because its heap was
 // full.
 func (p *Process) OutOfMemory() bool { return p.logs.outOfMemory.Load() }
