@@ -93,7 +93,7 @@ func (p *platform) rest(ctx context.Context) (mb, cpuRate float64, err error) {
 	if err := p.allStopped(ctx); err != nil {
 		return 0, 0, err
 	}
-	// The process's own janitors look rarely: a short time of watching sees none, or two.
+	// Janitors look every few seconds: a short watch would see none of them, or two.
 	const settle, watch = 10 * time.Second, 20 * time.Second
 	time.Sleep(settle)
 	before, err := cpu(p.PID)
