@@ -14,7 +14,11 @@ func (p *Process) Background(on bool) error {
 	if p.exited {
 		return fmt.Errorf("supervise: priority of process %d: %w", p.pid, ErrNotRunning)
 	}
-	if err := background(p.pid, on); err != nil {
+	class := uint32(inForeground)
+	if on {
+		class = inBackground
+	}
+	if err := setClass(p.pid, class); err != nil {
 		return fmt.Errorf("supervise: priority of process %d: %w", p.pid, err)
 	}
 	return nil

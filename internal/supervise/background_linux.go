@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"strconv"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +12,7 @@ import (
 // SCHED_IDLE needs CAP_SYS_NICE or a limit of the nice value that allows 0, which
 // is 20 in the kernel's terms (sched(7), getrlimit(2); LimitNICE=+0 in a unit of
 // systemd).
-var CanBackground = sync.OnceValue(func() bool {
+func CanBackground() bool {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NICE, &limit) == nil && limit.Cur >= 20 {
 		return true
@@ -21,18 +20,21 @@ var CanBackground = sync.OnceValue(func() bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var caps [2]unix.CapUserData
 	return unix.Capget(&header, &caps[0]) == nil && caps[0].Effective&(1<<unix.CAP_SYS_NICE) != 0
-})
+}
 
-// background sets the class of every thread. One that is born meanwhile inherits
+// The classes of [Process.Background].
+const (
+	inForeground = unix.SCHED_NORMAL
+	inBackground = unix.SCHED_IDLE
+)
+
+// setClass sets the class of every thread. One that is born meanwhile inherits
 // the class of the thread that starts it.
-func background(pid int, on bool) error {
+func setClass(pid int, class uint32) error {
 	if !CanBackground() {
 		return errors.ErrUnsupported
 	}
-	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
-	if on {
-		attr.Policy = unix.SCHED_IDLE
-	}
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: class}
 	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
 		return err

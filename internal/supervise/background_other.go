@@ -7,4 +7,6 @@ import "errors"
 // CanBackground reports whether [Process.Background] works here.
 func CanBackground() bool { return false }
 
-func background(int, bool) error { return errors.ErrUnsupported }
+const inForeground, inBackground = 0, 1
+
+func setClass(int, uint32) error { return errors.ErrUnsupported }

@@ -167,7 +167,6 @@ type fakeProcess struct {
 	stuck      bool
 	heapFull   bool
 	answer     chan struct{} // closed when a stuck process answers again; nil: never
-	background bool
 	priorities []bool
 	looking    sync.Mutex
 	used       time.Duration // see fakeRuntime.work
@@ -241,10 +240,7 @@ func (p *fakeProcess) Ping(ctx context.Context) error {
 func (p *fakeProcess) Background(on bool) error {
 	p.r.mu.Lock()
 	defer p.r.mu.Unlock()
-	if p.background != on {
-		p.background = on
-		p.priorities = append(p.priorities, on)
-	}
+	p.priorities = append(p.priorities, on)
 	return nil
 }
 
