@@ -72,10 +72,10 @@ func (p *stillProcess) Stop(context.Context) error {
 func (p *stillProcess) Sample() (supervise.Sample, error) {
 	return supervise.Sample{Anon: 9 << 20}, nil
 }
-func (p *stillProcess) Ping(context.Context) error { return nil }
-func (p *stillProcess) Background(bool) error      { return nil }
-func (p *stillProcess) Kill()                      { close(p.done) }
-func (p *stillProcess) OutOfMemory() bool          { return false }
+func (p *stillProcess) Ping(context.Context) error           { return nil }
+func (p *stillProcess) SetPriority(supervise.Priority) error { return nil }
+func (p *stillProcess) Kill()                                { close(p.done) }
+func (p *stillProcess) OutOfMemory() bool                    { return false }
 
 type noDoors struct{}
 

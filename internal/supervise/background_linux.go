@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanBackground reports whether [Process.Background] works here: whoever leaves
+// CanBackground reports whether [Process.SetPriority] works here: whoever leaves
 // SCHED_IDLE needs CAP_SYS_NICE or a limit of the nice value that allows 0, which
 // is 20 in the kernel's terms (sched(7), getrlimit(2); LimitNICE=+0 in a unit of
 // systemd).
@@ -22,19 +22,16 @@ func CanBackground() bool {
 	return unix.Capget(&header, &caps[0]) == nil && caps[0].Effective&(1<<unix.CAP_SYS_NICE) != 0
 }
 
-// The classes of [Process.Background].
-const (
-	inForeground = unix.SCHED_NORMAL
-	inBackground = unix.SCHED_IDLE
-)
-
-// setClass sets the class of every thread. One that is born meanwhile inherits
+// setPriority sets the class of every thread. One that is born meanwhile inherits
 // the class of the thread that starts it.
-func setClass(pid int, class uint32) error {
+func setPriority(pid int, to Priority) error {
 	if !CanBackground() {
 		return errors.ErrUnsupported
 	}
-	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: class}
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
+	if to == Background {
+		attr.Policy = unix.SCHED_IDLE
+	}
 	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
 		return err

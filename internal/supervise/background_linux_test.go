@@ -36,7 +36,7 @@ func TestBackground(t *testing.T) {
 		return n
 	}
 	if !supervise.CanBackground() {
-		if err := p.Background(true); !errors.Is(err, errors.ErrUnsupported) {
+		if err := p.SetPriority(supervise.Background); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("without a way back: %v", err)
 		}
 		if n := policies(); n[unix.SCHED_IDLE] != 0 {
@@ -44,20 +44,20 @@ func TestBackground(t *testing.T) {
 		}
 		return
 	}
-	for _, on := range []bool{true, false} {
-		if err := p.Background(on); err != nil {
+	for _, to := range []supervise.Priority{supervise.Background, supervise.Normal} {
+		if err := p.SetPriority(to); err != nil {
 			t.Fatal(err)
 		}
 		want := uint32(unix.SCHED_NORMAL)
-		if on {
+		if to == supervise.Background {
 			want = unix.SCHED_IDLE
 		}
 		if n := policies(); len(n) != 1 || n[want] == 0 {
-			t.Errorf("background %v: threads by policy: %v", on, n)
+			t.Errorf("priority %v: threads by policy: %v", to, n)
 		}
 	}
 	p.Kill()
-	if err := p.Background(true); !errors.Is(err, supervise.ErrNotRunning) {
+	if err := p.SetPriority(supervise.Background); !errors.Is(err, supervise.ErrNotRunning) {
 		t.Errorf("after the end: %v", err)
 	}
 }

@@ -4,9 +4,7 @@ package supervise
 
 import "errors"
 
-// CanBackground reports whether [Process.Background] works here.
+// CanBackground reports whether [Process.SetPriority] works here.
 func CanBackground() bool { return false }
 
-const inForeground, inBackground = 0, 1
-
-func setClass(int, uint32) error { return errors.ErrUnsupported }
+func setPriority(int, Priority) error { return errors.ErrUnsupported }

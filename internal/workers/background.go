@@ -1,6 +1,10 @@
 package workers
 
-import "time"
+import (
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/supervise"
+)
 
 // While JavaScript runs on and on in a process, the process has what others leave
 // of the processor, so that the workers beside it answer as fast as without it.
@@ -27,7 +31,7 @@ func (b *background) silent(p Meter, now time.Time, cpu time.Duration) {
 	switch {
 	case b.spared:
 	case !b.on:
-		b.on = p.Background(true) == nil
+		b.on = p.SetPriority(supervise.Background) == nil
 		b.since, b.cpu = now, cpu
 		b.spared = !b.on // this system has no such thing
 	case now.Sub(b.since) >= starvedAfter:
@@ -43,7 +47,7 @@ func (b *background) silent(p Meter, now time.Time, cpu time.Duration) {
 // answered lets a process that takes turns again be one among all.
 func (b *background) answered(p Meter) {
 	if b.on {
-		_ = p.Background(false) // it has ended, or has entered by the same right
+		_ = p.SetPriority(supervise.Normal) // it has ended, or has entered by the same right
 	}
 	*b = background{}
 }

@@ -40,9 +40,9 @@ type Meter interface {
 	Kill()
 	// OutOfMemory says, after its end, that its heap was full.
 	OutOfMemory() bool
-	// Background gives the process only what others leave of the processor, or its
+	// SetPriority gives the process only what others leave of the processor, or its
 	// share again. The error is errors.ErrUnsupported where a system has no such thing.
-	Background(on bool) error
+	SetPriority(to supervise.Priority) error
 }
 
 // meter is what the guard knows of one process. Only the guard's goroutine uses it.

@@ -54,7 +54,7 @@ func (p *fakeProcess) burnFor(stuck, each time.Duration) (stop chan struct{}) {
 	return stop
 }
 
-func (p *fakeProcess) prioritiesSet() []bool {
+func (p *fakeProcess) prioritiesSet() []supervise.Priority {
 	p.r.mu.Lock()
 	defer p.r.mu.Unlock()
 	return slices.Clone(p.priorities)
@@ -158,10 +158,10 @@ func TestGuardBackground(t *testing.T) {
 		name  string
 		stuck time.Duration // then it answers
 		each  time.Duration // of processor time in 10 ms
-		want  []bool
+		want  []supervise.Priority
 	}{
-		{"a pause after a second", time.Second, 10 * time.Millisecond, []bool{true, false}},
-		{"endless", time.Hour, 10 * time.Millisecond, []bool{true}},
+		{"a pause after a second", time.Second, 10 * time.Millisecond, []supervise.Priority{supervise.Background, supervise.Normal}},
+		{"endless", time.Hour, 10 * time.Millisecond, []supervise.Priority{supervise.Background}},
 		{"short", 50 * time.Millisecond, 10 * time.Millisecond, nil},
 		{"waiting", time.Hour, 0, nil},
 	} {
@@ -189,7 +189,7 @@ func TestGuardBackground(t *testing.T) {
 			time.Sleep(time.Second)
 			close(stop) // others take the whole machine
 			time.Sleep(5 * time.Second)
-			if got := p.prioritiesSet(); !slices.Equal(got, []bool{true, false}) {
+			if got := p.prioritiesSet(); !slices.Equal(got, []supervise.Priority{supervise.Background, supervise.Normal}) {
 				t.Errorf("in the background: %v", got)
 			}
 			in.Release()

@@ -167,7 +167,7 @@ type fakeProcess struct {
 	stuck      bool
 	heapFull   bool
 	answer     chan struct{} // closed when a stuck process answers again; nil: never
-	priorities []bool
+	priorities []supervise.Priority
 	looking    sync.Mutex
 	used       time.Duration // see fakeRuntime.work
 	looked     time.Time
@@ -237,10 +237,10 @@ func (p *fakeProcess) Ping(ctx context.Context) error {
 	return errors.New("no answer")
 }
 
-func (p *fakeProcess) Background(on bool) error {
+func (p *fakeProcess) SetPriority(to supervise.Priority) error {
 	p.r.mu.Lock()
 	defer p.r.mu.Unlock()
-	p.priorities = append(p.priorities, on)
+	p.priorities = append(p.priorities, to)
 	return nil
 }
 

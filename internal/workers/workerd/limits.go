@@ -30,9 +30,8 @@ func (p *Process) Ping(ctx context.Context) error {
 // all the same.
 func (p *Process) Kill() { p.proc.Kill() }
 
-// Background gives the process only what others leave of the processor; see
-// [supervise.Process.Background].
-func (p *Process) Background(on bool) error { return p.proc.Background(on) }
+// SetPriority is [supervise.Process.SetPriority].
+func (p *Process) SetPriority(to supervise.Priority) error { return p.proc.SetPriority(to) }
 
 // OutOfMemory reports, once the process has ended, whether V8 ended it because its heap was
 // full.
