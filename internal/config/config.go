@@ -76,6 +76,7 @@ type Limits struct {
 	Memory        Size          // of the heap in a worker's process; with buffers and garbage, four times that
 	Subrequests   int           // of one request, for workers that name no limit
 	Response      time.Duration // until a worker's answer begins; 0: unlimited
+	Burst         int           // requests of one worker a minute; 0: unlimited
 	ScriptSize    Size          // all modules of a version
 	AssetCount    int           // files of a version
 	AssetSize     Size          // one file

@@ -208,6 +208,10 @@ func limitOptions() []Option {
 			value: func(c *Config) any { return &c.Limits.Response }, check: func(c *Config) bool { return c.Limits.Response >= 0 && c.Limits.Response <= maxDrain },
 		},
 		{
+			Key: "limits.requests_per_minute", Doc: "Requests that one worker takes in a minute, from all its visitors; 0 for no limit.", Want: "a number from 0 to 1000000000", Reload: true,
+			value: func(c *Config) any { return &c.Limits.Burst }, check: func(c *Config) bool { return between(c.Limits.Burst, 0, 1_000_000_000) },
+		},
+		{
 			Key: "limits.script_size", Doc: "All modules of one version together.", Want: "a size from 1KiB, such as 64MiB",
 			value: func(c *Config) any { return &c.Limits.ScriptSize }, check: func(c *Config) bool { return c.Limits.ScriptSize >= 1<<10 },
 		},

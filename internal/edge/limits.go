@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/selvage-dev/selvage/internal/ratelimit"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 )
 
@@ -32,6 +33,18 @@ func (c *call) threw() bool {
 	}
 	_, _ = c.up.Reader.Discard(len(bareError)) // buffered
 	return true
+}
+
+// burstPeriod is in seconds.
+const burstPeriod = 60
+
+// burst counts the request among those of its worker, and reports whether there
+// are too many.
+func (c *call) burst() bool {
+	limit := c.s.burst.Load()
+	return limit > 0 && !c.s.bursts.Allow(ratelimit.Query{
+		Account: c.target.Account, Key: c.target.Script, Limit: limit, Period: burstPeriod, Weight: 1,
+	})
 }
 
 // deadline closes the connection to the process when the answer has not begun in

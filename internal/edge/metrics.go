@@ -25,6 +25,7 @@ type counters struct {
 	bytesOut       atomic.Uint64
 	assets         atomic.Uint64
 	retries        atomic.Uint64
+	rateLimited    atomic.Uint64
 	upstreamErrors atomic.Uint64
 	cookies        atomic.Uint64
 	inFlight       atomic.Int64
@@ -62,7 +63,7 @@ type metrics struct {
 	http   *http1.Server
 	shards []counters
 
-	requests, duration, bytesIn, bytesOut, assets, retries, upstreamErrors,
+	requests, duration, bytesIn, bytesOut, assets, retries, rateLimited, upstreamErrors,
 	cookies, inFlight, webSockets, connections, refused *prometheus.Desc
 }
 
@@ -82,6 +83,7 @@ func newMetrics(h *http1.Server) *metrics {
 		bytesIn:        desc("request_body_bytes_total", "Bytes of request bodies."),
 		bytesOut:       desc("response_body_bytes_total", "Bytes of response bodies, WebSockets included."),
 		assets:         desc("asset_requests_total", "Requests answered from static assets."),
+		rateLimited:    desc("rate_limited_total", "Requests refused because their worker had too many in the minute."),
 		retries:        desc("retries_total", "Times a request was sent to a worker again."),
 		upstreamErrors: desc("worker_errors_total", "Requests that no worker answered."),
 		cookies:        desc("dropped_cookies_total", "Cookies dropped because their domain is shared with other workers."),
@@ -110,7 +112,7 @@ func (m *metrics) answered() (n uint64) {
 // Describe implements [prometheus.Collector].
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		m.requests, m.duration, m.bytesIn, m.bytesOut, m.assets, m.retries, m.upstreamErrors,
+		m.requests, m.duration, m.bytesIn, m.bytesOut, m.assets, m.retries, m.rateLimited, m.upstreamErrors,
 		m.cookies, m.inFlight, m.webSockets, m.connections, m.refused,
 	} {
 		ch <- d
@@ -140,6 +142,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	count(m.bytesIn, func(c *counters) uint64 { return c.bytesIn.Load() })
 	count(m.bytesOut, func(c *counters) uint64 { return c.bytesOut.Load() })
 	count(m.assets, func(c *counters) uint64 { return c.assets.Load() })
+	count(m.rateLimited, func(c *counters) uint64 { return c.rateLimited.Load() })
 	count(m.retries, func(c *counters) uint64 { return c.retries.Load() })
 	count(m.upstreamErrors, func(c *counters) uint64 { return c.upstreamErrors.Load() })
 	count(m.cookies, func(c *counters) uint64 { return c.cookies.Load() })

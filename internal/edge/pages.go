@@ -109,6 +109,14 @@ func problemShared() problem {
 	}
 }
 
+// problemBurst is the original's answer beyond the burst rate of a plan.
+func problemBurst() problem {
+	return problem{
+		status: http.StatusTooManyRequests, code: "rate_limited", number: 1015, retryAfter: burstPeriod,
+		text: "The worker gets more requests in a minute than it may take. Try again in a minute.",
+	}
+}
+
 func problemException() problem {
 	return problem{
 		status: http.StatusInternalServerError, code: "worker_exception", number: 1101,

@@ -34,6 +34,11 @@ const maxUnseen = 8
 
 // proxy has the target's worker answer.
 func (c *call) proxy() {
+	if c.burst() {
+		c.count.rateLimited.Add(1)
+		c.page(problemBurst())
+		return
+	}
 	c.outcome = telemetry.OutcomeUnknown // until it is known
 	c.watch = c.s.tails.Begin(c.target.Account, c.target.Script, c.target.Version, c.ray)
 	replayed := false

@@ -14,6 +14,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/edge/http1"
 	"github.com/selvage-dev/selvage/internal/edge/wire"
+	"github.com/selvage-dev/selvage/internal/ratelimit"
 	"github.com/selvage-dev/selvage/internal/tail"
 )
 
@@ -27,6 +28,8 @@ type Server struct {
 	suffixes []string
 	cache    *cache.Store
 	response atomic.Int64 // a time.Duration; see SetResponseTimeout
+	burst    atomic.Int64 // see SetRequestsPerMinute
+	bursts   *ratelimit.Limiter
 
 	http    *http1.Server
 	metrics *metrics
@@ -43,6 +46,7 @@ func New(o Options) *Server {
 		tails:    o.Tails,
 		log:      o.Log,
 		cache:    o.Cache,
+		bursts:   ratelimit.New(ratelimit.Options{}),
 		suffixes: make([]string, 0, len(o.CookieSuffixes)),
 	}
 	for _, suffix := range o.CookieSuffixes {
@@ -84,6 +88,10 @@ func (s *Server) SetLimits(l Limits) { s.http.SetLimits(l) }
 
 // SetResponseTimeout bounds the time until a worker's answer begins; 0 does not.
 func (s *Server) SetResponseTimeout(d time.Duration) { s.response.Store(int64(d)) }
+
+// SetRequestsPerMinute bounds the requests that one worker takes in a minute, from
+// all its visitors; 0 does not.
+func (s *Server) SetRequestsPerMinute(n int) { s.burst.Store(int64(n)) }
 
 // SetTrustedProxies changes the trusted proxies while the edge runs.
 func (s *Server) SetTrustedProxies(prefixes []netip.Prefix) {

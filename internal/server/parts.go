@@ -183,6 +183,7 @@ func (s *Server) openEdge(context.Context) error {
 		CookieSuffixes: []string{s.accounts.Account().Subdomain + "." + workersZone(c), workersZone(c), "pages." + c.Domain, c.Domain},
 	})
 	s.edge.SetResponseTimeout(c.Limits.Response)
+	s.edge.SetRequestsPerMinute(c.Limits.Burst)
 	s.rate.count = s.edge.Requests
 	s.onClose("doors", s.drainDoors)
 	return nil

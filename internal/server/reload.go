@@ -26,6 +26,7 @@ func (s *Server) Reload(ctx context.Context, now *config.Config) (waiting []stri
 	s.logs.SetBounds(int64(next.Log.MaxSize), next.Log.MaxAge)
 	s.edge.SetLimits(edgeLimits(&next))
 	s.edge.SetResponseTimeout(next.Limits.Response)
+	s.edge.SetRequestsPerMinute(next.Limits.Burst)
 	s.edge.SetTrustedProxies(next.TrustedProxies)
 	s.workers.SetIdleTimeout(next.IdleStop)
 	return waiting

@@ -179,6 +179,30 @@ func TestResponseDeadline(t *testing.T) {
 	}
 }
 
+// TestBurst holds that a worker takes only so many requests in a minute, and that
+// this is no matter of another worker.
+func TestBurst(t *testing.T) {
+	p := start(t, "--limits-requests-per-minute", "5")
+	for _, name := range []string{"one", "two"} {
+		p.must(t, worker(t, name, hello(name)), "deploy")
+	}
+	for time.Now().Second() > 50 { // all of it in one minute of the clock
+		time.Sleep(time.Second)
+	}
+	for i := range 7 {
+		a := p.get(t, p.host("one"), "/")
+		if i < 5 && a.Status != http.StatusOK {
+			t.Errorf("request %d: %d %q", i+1, a.Status, a.Body)
+		}
+		if i >= 5 && (a.Status != http.StatusTooManyRequests || !strings.Contains(a.Body, "1015") || a.Header.Get("Retry-After") == "") {
+			t.Errorf("request %d: %d %q", i+1, a.Status, a.Body)
+		}
+	}
+	if a := p.get(t, p.host("two"), "/"); a.Status != http.StatusOK {
+		t.Errorf("the other worker: %d %q", a.Status, a.Body)
+	}
+}
+
 // TestLimitsAreChecked holds that a limit that is none is refused at the deploy.
 func TestLimitsAreChecked(t *testing.T) {
 	p := start(t)
