@@ -18,8 +18,10 @@ type D1 interface {
 	Get(ctx context.Context, account, ref string) (d1.Info, error)
 	List(ctx context.Context, account, name string, offset, limit int) (page []d1.Info, total int, err error)
 	Delete(ctx context.Context, account, ref string) error
+	Update(ctx context.Context, account, ref string, c d1.Changes) (d1.Info, error)
 	Open(ctx context.Context, id string) (*d1.Database, error)
 	Imports
+	Insights
 }
 
 // Imports runs files of statements.
@@ -42,6 +44,8 @@ func d1Routes() []route {
 		{Method: http.MethodGet, Pattern: d1Path, Scope: accounts.ScopeD1Read, Handler: listDatabases},
 		{Method: http.MethodPost, Pattern: d1Path, Scope: accounts.ScopeD1Write, MaxBody: smallBody, Handler: createDatabase},
 		{Method: http.MethodGet, Pattern: d1OnePath, Scope: accounts.ScopeD1Read, Handler: getDatabase},
+		{Method: http.MethodPatch, Pattern: d1OnePath, Scope: accounts.ScopeD1Write, MaxBody: smallBody, Handler: patchDatabase},
+		{Method: http.MethodPut, Pattern: d1OnePath, Scope: accounts.ScopeD1Write, MaxBody: smallBody, Handler: patchDatabase},
 		{Method: http.MethodDelete, Pattern: d1OnePath, Scope: accounts.ScopeD1Write, Handler: deleteDatabase},
 		{Method: http.MethodPost, Pattern: d1OnePath + "/query", Scope: accounts.ScopeD1Write, MaxBody: d1Body, Handler: queryDatabase},
 		{Method: http.MethodPost, Pattern: d1OnePath + "/raw", Scope: accounts.ScopeD1Write, MaxBody: d1Body, Handler: rawDatabase},
@@ -71,13 +75,13 @@ type databaseJSON struct {
 }
 
 type replicationJSON struct {
-	Mode string `json:"mode"`
+	Mode d1.ReadReplication `json:"mode"`
 }
 
 func databaseOf(i *d1.Info, tables int) databaseJSON {
 	return databaseJSON{
 		UUID: i.ID, Name: i.Name, Version: "production", CreatedAt: i.CreatedAt, FileSize: i.FileSize, NumTables: tables,
-		Durability: i.Durability, ReadReplication: replicationJSON{"disabled"},
+		Durability: i.Durability, ReadReplication: replicationJSON{i.ReadReplication},
 	}
 }
 
@@ -118,12 +122,17 @@ func getDatabase(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tables oneNumber
-	err = c.onDatabase(info.ID, []d1.Query{{SQL: `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`}}, &tables)
+	tables, err := c.countTables(info.ID)
 	if err != nil {
 		return nil, err
 	}
-	return databaseOf(&info, int(tables)), nil
+	return databaseOf(&info, tables), nil
+}
+
+func (c *call) countTables(id string) (int, error) {
+	var tables oneNumber
+	err := c.onDatabase(id, []d1.Query{{SQL: `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`}}, &tables)
+	return int(tables), err
 }
 
 // oneNumber takes the first value of the first row.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/sqlite/native"
+	"github.com/selvage-dev/selvage/internal/workers"
+	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
 
 // D1 is what the door needs of the D1 service.
@@ -22,7 +24,7 @@ type D1 interface {
 
 // D1Database is an open database.
 type D1Database interface {
-	Do(ctx context.Context, queries []d1.Query, sink d1.Sink) error
+	DoFor(ctx context.Context, by *d1.Caller, queries []d1.Query, sink d1.Sink) error
 	CheckSession(s string) error
 	Bookmark() string
 	Release()
@@ -44,6 +46,7 @@ const (
 type d1Handler struct {
 	d1       D1
 	database string
+	caller   d1.Caller // without a ray
 	log      *slog.Logger
 	metrics  *d1Metrics
 }
@@ -84,7 +87,9 @@ func (h *d1Handler) serve(w http.ResponseWriter, r *http.Request) d1Outcome {
 		sink.out = append(sink.out, '[')
 	}
 	sink.start = len(sink.out)
-	if err := db.Do(r.Context(), queries, &sink); err != nil {
+	by := h.caller
+	by.Ray = rayOf(r)
+	if err := db.DoFor(r.Context(), &by, queries, &sink); err != nil {
 		return h.fail(w, batch, err)
 	}
 	if batch {
@@ -93,6 +98,22 @@ func (h *d1Handler) serve(w http.ResponseWriter, r *http.Request) d1Outcome {
 	w.Header()[d1SessionHeader] = []string{db.Bookmark()}
 	h.write(w, sink.out)
 	return d1OK
+}
+
+// callerOf is who calls at the doors of a version.
+func callerOf(spec *workers.DoorSpec) d1.Caller {
+	return d1.Caller{Account: spec.Account, Script: spec.Script, Version: spec.Version}
+}
+
+// rayOf is the ray of the request that calls. Whoever runs in the process can forge
+// it: it explains what a worker did, and bounds what it did by mistake.
+func rayOf(r *http.Request) string {
+	const longest = 64
+	ray := r.Header.Get(workerd.HeaderBindingRay)
+	if len(ray) > longest {
+		return ""
+	}
+	return ray
 }
 
 func (h *d1Handler) write(w http.ResponseWriter, body []byte) {

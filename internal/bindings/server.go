@@ -212,7 +212,7 @@ func (s *Server) openServices(ctx context.Context, d *door, e *egress, dir strin
 		}
 	}
 	for _, k := range spec.D1 {
-		h := &d1Handler{d1: s.o.D1, database: k.Database, log: e.log, metrics: s.metrics.d1}
+		h := &d1Handler{d1: s.o.D1, database: k.Database, caller: callerOf(&spec), log: e.log, metrics: s.metrics.d1}
 		if err := d.listen(ctx, filepath.Join(dir, k.Socket), s.httpServer(h)); err != nil {
 			return err
 		}

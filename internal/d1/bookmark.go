@@ -39,8 +39,9 @@ func parseBookmark(s string, database uuid.UUID) (position, error) {
 	return position{}, fail(CodeInvalid, "%q is no bookmark of this database. Use one that a query returned, or first-primary, or first-unconstrained.", clip(s))
 }
 
-func clip(s string) string {
-	const limit = 80
+func clip(s string) string { return clipTo(s, 80) }
+
+func clipTo(s string, limit int) string {
 	if len(s) > limit {
 		s = s[:limit] + "…"
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/selvage-dev/selvage/internal/d1/insights"
 	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/sqlite/native"
 )
@@ -35,6 +36,10 @@ type Database struct {
 	size    atomic.Int64  // bytes of the file, the log included
 	opened  uint32        // how often the database was opened, this time included
 	commits atomic.Uint32 // since it was opened
+
+	observer   *observer
+	recorder   *insights.Recorder
+	maxQueries int // of one request
 }
 
 // Durability says when a write is acknowledged.
@@ -63,6 +68,8 @@ type openOptions struct {
 	durability Durability
 	fs         fsx.FS
 	log        *slog.Logger
+	observer   *observer
+	maxQueries int
 }
 
 func openDatabase(o openOptions) (_ *Database, err error) {
@@ -78,7 +85,10 @@ func openDatabase(o openOptions) (_ *Database, err error) {
 			return nil, fmt.Errorf("d1: create a database: %w", err)
 		}
 	}
-	d := &Database{id: o.id, log: o.log, opened: o.opened, readers: make(chan *native.Conn, o.readers)}
+	d := &Database{
+		id: o.id, log: o.log, opened: o.opened, readers: make(chan *native.Conn, o.readers),
+		observer: o.observer, recorder: o.observer.recorder(o.id), maxQueries: o.maxQueries,
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
@@ -106,6 +116,7 @@ func openDatabase(o openOptions) (_ *Database, err error) {
 // close ends all connections; nobody uses the database any more.
 func (d *Database) close() error {
 	var errs []error
+	d.observer.closed(d.id, d.recorder)
 	close(d.readers)
 	for r := range d.readers {
 		errs = append(errs, r.Close())
@@ -146,8 +157,18 @@ func (d *Database) CheckSession(s string) error {
 // has changed and what the sink got is void. The context bounds how long the call
 // waits for its turn; a query itself ends at the limit of its duration.
 func (d *Database) Do(ctx context.Context, queries []Query, sink Sink) error {
+	return d.DoFor(ctx, nil, queries, sink)
+}
+
+// DoFor is Do for a worker, whose queries are counted by request.
+func (d *Database) DoFor(ctx context.Context, by *Caller, queries []Query, sink Sink) error {
 	if len(queries) == 0 {
 		return nil
+	}
+	if by != nil {
+		if err := d.admit(by, len(queries)); err != nil {
+			return err
+		}
 	}
 	var c *native.Conn
 	select {
@@ -158,13 +179,13 @@ func (d *Database) Do(ctx context.Context, queries []Query, sink Sink) error {
 	read, state := onlyRead(c, queries)
 	if !read {
 		d.readers <- c
-		return d.writer.do(ctx, queries, state, sink)
+		return d.writer.do(ctx, by, queries, state, sink)
 	}
 	defer func() { d.readers <- c }()
-	return d.read(c, queries, sink)
+	return d.read(c, by, queries, sink)
 }
 
-func (d *Database) read(c *native.Conn, queries []Query, sink Sink) (err error) {
+func (d *Database) read(c *native.Conn, by *Caller, queries []Query, sink Sink) (err error) {
 	if len(queries) > 1 { // one snapshot for all
 		if err := c.Exec("BEGIN"); err != nil {
 			return fmt.Errorf("d1: begin to read: %w", err)
@@ -172,7 +193,7 @@ func (d *Database) read(c *native.Conn, queries []Query, sink Sink) (err error) 
 		defer func() { err = errors.Join(err, c.Exec("COMMIT")) }()
 	}
 	for i := range queries {
-		if err := runQuery(c, i, &queries[i], d.size.Load(), sink); err != nil {
+		if err := d.runQuery(c, by, i, &queries[i], sink); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,18 @@ type Info struct {
 	Durability Durability
 	FileSize   int64 // bytes
 	NumTables  int   // -1 when it was not asked for
+	// ReadReplication is what was asked for. Here it has no effect: there is one copy.
+	ReadReplication ReadReplication
 }
+
+// ReadReplication says whether sessions may read from copies.
+type ReadReplication string
+
+// The modes of read replication.
+const (
+	ReplicationAuto     ReadReplication = "auto"
+	ReplicationDisabled ReadReplication = "disabled"
+)
 
 // CreateOptions of a database.
 type CreateOptions struct {
@@ -42,7 +53,7 @@ func (s *Service) Create(ctx context.Context, account string, o CreateOptions) (
 	default:
 		return Info{}, fail(CodeInvalid, "The durability %q is not one; use \"full\" or \"normal\".", clip(string(o.Durability)))
 	}
-	info := Info{ID: uuid.NewString(), Name: o.Name, CreatedAt: time.Now().Truncate(time.Millisecond), Durability: o.Durability}
+	info := Info{ID: uuid.NewString(), Name: o.Name, CreatedAt: time.Now().Truncate(time.Millisecond), Durability: o.Durability, ReadReplication: ReplicationDisabled}
 	err := s.o.Store.DB.Write(ctx, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM d1_databases WHERE account_id = ?`, account).Scan(&n); err != nil {
@@ -67,7 +78,7 @@ func (s *Service) Create(ctx context.Context, account string, o CreateOptions) (
 	return info, nil
 }
 
-const columns = `id, name, created_at, durability`
+const columns = `id, name, created_at, durability, read_replication`
 
 // Get finds a database by its id or its name.
 func (s *Service) Get(ctx context.Context, account, ref string) (Info, error) {
@@ -213,7 +224,7 @@ func (s *Service) measure(info Info) Info {
 func scan(read func(...any) error) (Info, error) {
 	var info Info
 	var created int64
-	err := read(&info.ID, &info.Name, &created, &info.Durability)
+	err := read(&info.ID, &info.Name, &created, &info.Durability, &info.ReadReplication)
 	info.CreatedAt = time.UnixMilli(created).UTC()
 	return info, err
 }

@@ -79,7 +79,7 @@ func lastStatement(c *native.Conn, q *Query) (*native.Stmt, error) {
 }
 
 // runQuery runs one query on c and hands on its result.
-func runQuery(c *native.Conn, i int, q *Query, size int64, sink Sink) error {
+func (d *Database) runQuery(c *native.Conn, by *Caller, i int, q *Query, sink Sink) error {
 	start := time.Now()
 	s, err := lastStatement(c, q)
 	if err != nil {
@@ -94,12 +94,13 @@ func runQuery(c *native.Conn, i int, q *Query, size int64, sink Sink) error {
 		return &QueryError{Index: i, Err: err}
 	}
 	out := Result{Columns: s.Columns, Rows: r.Rows, Count: r.Count, Meta: Meta{
-		Duration: time.Since(start), LastRowID: r.LastRowID, SizeAfter: size, RowsRead: r.RowsRead, RowsWritten: r.RowsWritten,
+		Duration: time.Since(start), LastRowID: r.LastRowID, SizeAfter: d.size.Load(), RowsRead: r.RowsRead, RowsWritten: r.RowsWritten,
 		ChangedDB: !s.ReadOnly,
 	}}
 	if !s.ReadOnly && c.TotalChanges() != before {
 		out.Meta.Changes = r.Changes // of an older statement otherwise
 	}
+	d.count(s, by, i, start, &out.Meta, out.Count)
 	sink.Result(i, &out)
 	return nil
 }

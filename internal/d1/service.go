@@ -28,6 +28,11 @@ type Options struct {
 	Readers      int // reading connections of an open database; 4
 	MaxOpen      int // databases that stay open without being used; 64
 	MaxDatabases int // of an account; 50,000
+	MaxQueries   int // of one request of a worker; 1,000
+
+	// OnLoop is told of requests that run a statement again and again, on their way: it
+	// must not block. Nil tells nobody.
+	OnLoop func(Loop)
 }
 
 func (o *Options) setDefaults() {
@@ -37,7 +42,7 @@ func (o *Options) setDefaults() {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&o.Readers, 4}, {&o.MaxOpen, 64}, {&o.MaxDatabases, 50_000}} {
+	}{{&o.Readers, 4}, {&o.MaxOpen, 64}, {&o.MaxDatabases, 50_000}, {&o.MaxQueries, 1000}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -56,6 +61,8 @@ type Service struct {
 	users  sync.WaitGroup
 	// imports holds the last import into each database, for those who ask how it went.
 	imports map[uuid.UUID]*importRun
+
+	observer *observer
 }
 
 // handle is a database that is open or opening.
@@ -76,25 +83,30 @@ func New(o Options) (*Service, error) {
 	if err := native.Check(); err != nil {
 		o.Log.Warn("databases cannot be opened", "error", err)
 	}
-	s := &Service{o: o, dir: filepath.Join(o.Store.Dir, folder), open: make(map[uuid.UUID]*handle), imports: make(map[uuid.UUID]*importRun)}
+	s := &Service{o: o, dir: filepath.Join(o.Store.Dir, folder), open: make(map[uuid.UUID]*handle), imports: make(map[uuid.UUID]*importRun), observer: newObserver(o.OnLoop)}
 	if err := o.Store.FS.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("d1: folder of the databases: %w", err)
 	}
 	if err := s.removeOrphans(context.Background()); err != nil {
 		return nil, err
 	}
+	go s.observe()
 	return s, nil
 }
 
 // Close waits for those who use databases and closes them.
 func (s *Service) Close() error {
 	s.mu.Lock()
+	first := !s.closed
 	s.closed = true
 	s.mu.Unlock()
 	s.users.Wait()
+	var errs []error
+	if first {
+		errs = append(errs, s.stopObserving())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
 	for id, h := range s.open {
 		delete(s.open, id)
 		if h.db != nil {
@@ -150,7 +162,7 @@ func (s *Service) openHandle(ctx context.Context, h *handle) {
 	if err == nil {
 		db, err = openDatabase(openOptions{
 			dir: s.folderOf(h.id), id: h.id, opened: opened, readers: s.o.Readers, limits: s.o.Limits, durability: durability,
-			fs: s.o.Store.FS, log: s.o.Log,
+			fs: s.o.Store.FS, log: s.o.Log, observer: s.observer, maxQueries: s.o.MaxQueries,
 		})
 	}
 	s.mu.Lock()

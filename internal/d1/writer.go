@@ -26,6 +26,7 @@ type writer struct {
 // write is one call that waits.
 type write struct {
 	ctx     context.Context //nolint:containedctx // a call that waits in a queue
+	by      *Caller
 	queries []Query
 	state   bool // may set pragmas: runs alone, and they are taken back
 	sink    Sink
@@ -49,8 +50,8 @@ func (w *writer) stop() error {
 	return w.c.Close()
 }
 
-func (w *writer) do(ctx context.Context, queries []Query, state bool, sink Sink) error {
-	return w.submit(&write{ctx: ctx, queries: queries, state: state, sink: sink, done: make(chan error, 1)})
+func (w *writer) do(ctx context.Context, by *Caller, queries []Query, state bool, sink Sink) error {
+	return w.submit(&write{ctx: ctx, by: by, queries: queries, state: state, sink: sink, done: make(chan error, 1)})
 }
 
 // exclusive runs fn alone in a transaction, which an error undoes.
@@ -213,7 +214,7 @@ func (w *writer) queries(job *write) error {
 		return job.run(w.c)
 	}
 	for i := range job.queries {
-		if err := runQuery(w.c, i, &job.queries[i], w.d.size.Load(), job.sink); err != nil {
+		if err := w.d.runQuery(w.c, job.by, i, &job.queries[i], job.sink); err != nil {
 			return err
 		}
 	}

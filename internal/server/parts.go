@@ -173,7 +173,7 @@ func (s *Server) openEdge(context.Context) error {
 	c := s.cfg.Load()
 	s.edge = edge.New(edge.Options{
 		Workers:        edgeWorkers{s.workers},
-		Logs:           s.logs,
+		Logs:           accessLogs{s.logs, s.d1},
 		Tails:          s.tails,
 		Log:            s.log,
 		Metrics:        s.registry,

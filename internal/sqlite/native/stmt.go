@@ -27,6 +27,8 @@ type Stmt struct {
 	// Counters is set when it calls changes(), total_changes() or
 	// last_insert_rowid(), which speak of what the same connection did before.
 	Counters bool
+	// Note is whatever the caller keeps with the statement.
+	Note any
 	// State is set for a pragma that changes the connection; see [Conn.ResetState].
 	State bool
 }
