@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,6 +178,63 @@ func TestResponseDeadline(t *testing.T) {
 	}
 	if a := p.get(t, host, "/"); a.Body != "ok" {
 		t.Errorf("the next: %d %q", a.Status, a.Body)
+	}
+}
+
+// TestBusyIsNoBomb holds that a worker that makes as much garbage as it can, and
+// keeps none of it, is not ended for its memory: 32 visitors have it read values
+// of 100 KB into buffers.
+func TestBusyIsNoBomb(t *testing.T) {
+	p := start(t)
+	p.must(t, project(t, map[string]string{
+		"wrangler.jsonc": `{"name": "busy", "main": "index.js", "compatibility_date": "2026-09-01", "kv_namespaces": [{"binding": "KV"}]}`,
+		"index.js": `export default { async fetch(req, env) {
+			if (req.method === "PUT") { await env.KV.put("k", "v".repeat(100_000)); return new Response("ok"); }
+			let n = 0;
+			for (let i = 0; i < 10; i++) n += (await env.KV.get("k", "arrayBuffer")).byteLength;
+			return new Response(String(n));
+		} }`,
+	}), "deploy")
+	host := p.host("busy")
+	resp, err := http.DefaultClient.Do(p.request(t, http.MethodPut, host, "/", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	pid := func() int {
+		status, err := p.client(t).Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(status.Workers) == 0 {
+			return 0
+		}
+		return status.Workers[0].PID
+	}
+	before := pid()
+	var asked, failed atomic.Int64
+	var visitors sync.WaitGroup
+	for end := time.Now().Add(10 * time.Second); asked.Load() < 32; asked.Add(1) {
+		visitors.Go(func() {
+			for time.Now().Before(end) {
+				resp, err := http.DefaultClient.Do(p.request(t, http.MethodGet, host, "/", nil))
+				if err != nil {
+					failed.Add(1)
+					return
+				}
+				body, err := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				if err != nil || string(body) != "1000000" {
+					failed.Add(1)
+					t.Logf("%d %.200s %v", resp.StatusCode, body, err)
+					return
+				}
+			}
+		})
+	}
+	visitors.Wait()
+	if n, after := failed.Load(), pid(); n != 0 || before == 0 || after != before {
+		t.Errorf("%d of 32 visitors failed; process %d, then %d", n, before, after)
 	}
 }
 
