@@ -20,6 +20,8 @@ const (
 	ScopeKVWrite      Scope = "kv:write"
 	ScopeD1Read       Scope = "d1:read"
 	ScopeD1Write      Scope = "d1:write"
+	ScopePagesRead    Scope = "pages:read"
+	ScopePagesWrite   Scope = "pages:write"
 	ScopeZonesWrite   Scope = "zones:write"
 	ScopeTokensRead   Scope = "tokens:read"
 	ScopeTokensWrite  Scope = "tokens:write"
@@ -31,7 +33,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		ScopeAll, ScopeAccountRead, ScopeWorkersRead, ScopeWorkersWrite, ScopeZonesWrite,
-		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
+		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopePagesRead, ScopePagesWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
 	}
 }
 

@@ -24,6 +24,7 @@ type Options struct {
 	Workers  Workers
 	KV       KV
 	D1       D1
+	Pages    Pages
 	Logs     Logs
 	Tails    Tails
 	Log      *slog.Logger

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -64,9 +65,9 @@ func (s *server) admitTicket(c *call) error {
 	t, err := s.Accounts.VerifyTicket(c.bearer, c.route.Ticket)
 	if err != nil {
 		c.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		return &apiError{Code: codeAuthentication, Message: "Authentication error: the upload token is not valid for this call or has expired; begin the upload again", Err: err}
+		return &apiError{Code: cmp.Or(c.route.BadTicket, codeAuthentication), Message: "Authentication error: the upload token is not valid for this call or has expired; begin the upload again", Err: err}
 	}
-	if t.Account != c.params["account"] {
+	if account, named := c.params["account"]; named && t.Account != account {
 		return errf(codeUnauthorized, "Unauthorized: the upload token belongs to another account")
 	}
 	c.admitted, c.object = true, t.Object

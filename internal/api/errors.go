@@ -10,6 +10,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/kv"
+	"github.com/selvage-dev/selvage/internal/pages"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
@@ -47,7 +48,7 @@ const (
 // status is the one table from code to HTTP status. An unknown code answers 500.
 func status(code int) int {
 	switch code {
-	case codeNoCredentials, codeAuthentication:
+	case codeNoCredentials, codeAuthentication, pages.CodeUploadToken:
 		return http.StatusUnauthorized
 	case codeUnauthorized:
 		return http.StatusForbidden
@@ -55,7 +56,7 @@ func status(code int) int {
 		return http.StatusNotFound
 	case codeMethod:
 		return http.StatusMethodNotAllowed
-	case codeBadRequest, codeInvalidScript, codeSubdomainName, codeInvalidAsset, codeNotOffered:
+	case codeBadRequest, codeInvalidScript, codeSubdomainName, codeInvalidAsset, codeNotOffered, pages.CodeInvalidAsset, pages.CodeInvalidManifest:
 		// Not offered is no 501: wrangler repeats a call three times when the status is 5xx.
 		return http.StatusBadRequest
 	case codeBodyTooLarge, codeScriptTooLarge, kv.CodeTooLarge:
@@ -119,6 +120,7 @@ func public(err error) fault {
 	var service *workers.Error
 	var namespace *kv.Error
 	var database *d1.Error
+	var site *pages.Error
 	var query *d1.QueryError
 	var tooLarge *http.MaxBytesError
 	var input *accounts.InputError
@@ -137,6 +139,8 @@ func public(err error) fault {
 		return f
 	case errors.As(err, &namespace):
 		return newFault(namespace.Code, namespace.Status, namespace.Message)
+	case errors.As(err, &site):
+		return newFault(site.Code, site.Status, site.Message)
 	case errors.As(err, &database):
 		return newFault(database.Code, d1Status(database.Code), database.Message)
 	case errors.As(err, &query) && !query.Broken():

@@ -26,6 +26,8 @@ type route struct {
 	Also accounts.Scope
 	// Ticket is the action of the signed ticket that the route takes in place of a token, "" for none.
 	Ticket string
+	// BadTicket is the code of the error for a ticket that will not do, 0 for the usual.
+	BadTicket int
 	// InQuery says that the ticket is the query's "ticket", for URLs that others call as they are.
 	InQuery bool
 	// Open lets anyone call; with ByAddress only those who call by address (see askedByAddress), others
@@ -62,7 +64,7 @@ func (s *server) routes() []route {
 	}
 	for _, family := range [][]route{
 		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), zoneRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), selvageRoutes(),
-		objectRoutes(), d1InsightRoutes(),
+		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

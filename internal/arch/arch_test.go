@@ -35,7 +35,7 @@ var layers = map[string]layer{
 	"rpcrelay": tool, "bundle": tool, "project": tool,
 
 	"accounts": service, "d1": service, "workers": service, "kv": service,
-	"cache": service, "ratelimit": service,
+	"cache": service, "ratelimit": service, "pages": service,
 
 	"edge": door, "api": door, "bindings": door,
 

@@ -9,12 +9,13 @@ import (
 	"strconv"
 
 	"github.com/selvage-dev/selvage/internal/assets"
+	"github.com/selvage-dev/selvage/internal/workers"
 )
 
 // assetsHandler answers env.ASSETS.fetch(). It never runs the worker: that is
 // who asks.
 type assetsHandler struct {
-	site    *assets.Site
+	site    workers.Responder
 	log     *slog.Logger
 	metrics *metrics
 }
@@ -38,7 +39,7 @@ func (h *assetsHandler) serve(w http.ResponseWriter, r *http.Request) int {
 	if scheme != "https" {
 		scheme = "http"
 	}
-	res, err := h.site.Respond( //nolint:contextcheck // an encoding is made for the blob, not for this request
+	res, err := h.site.Respond(
 		&assets.Request{
 			Method: r.Method, Scheme: scheme, Host: r.Host,
 			Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header.Get,

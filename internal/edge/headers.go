@@ -129,6 +129,9 @@ func (c *call) filterResponse() []wire.Field {
 		wire.Field{Name: "Server", Value: "selvage", Known: wire.Server},
 		wire.Field{Name: "CF-Ray", Value: c.ray, Known: wire.Platform},
 	)
+	if c.target.NoIndex {
+		fields = append(fields, wire.Field{Name: "X-Robots-Tag", Value: "noindex"})
+	}
 	c.head.Fields = fields
 	return fields
 }

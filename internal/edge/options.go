@@ -43,6 +43,9 @@ type Target struct {
 	// Cache says where the worker's answers are kept; nil when they are not. It
 	// needs Options.Cache.
 	Cache *CacheScope
+	// NoIndex asks search engines not to list what Worker answers. Site says so of
+	// its own answers by itself.
+	NoIndex bool
 	// Paths, when not nil, says who answers a URL of the host; the other fields
 	// are empty then.
 	Paths Paths

@@ -45,6 +45,7 @@ func (s *Server) sweep(ctx context.Context) {
 		s.log.DebugContext(ctx, "swept", "sessions", swept.Sessions, "assets", swept.Assets, "blobs", swept.Blobs)
 	}
 	s.sweepKV(ctx)
+	s.sweepSites(ctx)
 }
 
 // answers dials each listener once, as a client would.

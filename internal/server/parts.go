@@ -122,8 +122,8 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		return err
 	}
 	s.onClose("run folder", func(context.Context) error { return release() })
-	files := newVariants(s.store, s.log) //nolint:contextcheck // it outlives the start
-	s.onClose("compressed assets", func(context.Context) error { return files.close() })
+	s.files = newVariants(s.store, s.log) //nolint:contextcheck // it outlives the start
+	s.onClose("compressed assets", func(context.Context) error { return s.files.close() })
 	s.tails = s.newTails()                 //nolint:contextcheck // it outlives the start
 	w, err := workers.New(workers.Options{ //nolint:contextcheck // it outlives the start
 		Store: s.store,
@@ -144,7 +144,9 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		OnLog:              s.workerLog,
 		OnRun:              s.scheduledRun,
 		Tails:              s.tails,
-		Files:              files,
+		Files:              s.files,
+		Sites:              siteFiles{s},
+		Referenced:         s.referenced,
 		IdleTimeout:        c.IdleStop,
 		DrainTimeout:       c.DeployDrain,
 		StartTimeout:       c.Limits.StartTimeout + startGrace,
@@ -172,7 +174,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 func (s *Server) openEdge(context.Context) error {
 	c := s.cfg.Load()
 	s.edge = edge.New(edge.Options{
-		Workers:        edgeWorkers{s.workers},
+		Workers:        edgeHosts{edgeWorkers{s.workers}, s.pages},
 		Logs:           accessLogs{s.logs, s.d1},
 		Tails:          s.tails,
 		Log:            s.log,
@@ -215,6 +217,7 @@ func (s *Server) openAPI(context.Context) error {
 			Workers:       s.workers,
 			KV:            s.kv,
 			D1:            s.d1,
+			Pages:         s.pages,
 			Logs:          drainingLogs{s.logs, s.draining},
 			Tails:         s.tails,
 			Log:           s.log,

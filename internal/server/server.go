@@ -26,6 +26,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/edge"
 	"github.com/selvage-dev/selvage/internal/kv"
+	"github.com/selvage-dev/selvage/internal/pages"
 	"github.com/selvage-dev/selvage/internal/ratelimit"
 	"github.com/selvage-dev/selvage/internal/runtimebin"
 	"github.com/selvage-dev/selvage/internal/store"
@@ -61,6 +62,8 @@ type Server struct {
 	http      *http.Server
 	cert      *tls.Certificate // the API's; nil without TLS
 
+	pages      *pages.Service
+	files      *variants // contents of assets
 	cache      *cache.Store
 	rateLimits *ratelimit.Limiter
 
@@ -125,6 +128,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"confine the workers", s.openIsolation},
 		{"open the caches", s.openCaches},
 		{"open the workers", s.openWorkers},
+		{"open the sites", s.openPages},
 		{"open the edge", s.openEdge},
 		{"open the API", s.openAPI},
 		{"serve", s.serve},

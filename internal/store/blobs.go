@@ -140,6 +140,25 @@ func (b *Blobs) Has(id string) bool {
 	return err == nil
 }
 
+// Touch starts the blob's age for Sweep anew; ok is false when there is none.
+// After it a Sweep that is under way leaves the blob alone too.
+func (b *Blobs) Touch(id string) (ok bool, err error) {
+	if !validBlobID(id) {
+		return false, nil
+	}
+	b.sweep.RLock()
+	defer b.sweep.RUnlock()
+	now := time.Now()
+	err = os.Chtimes(b.Path(id), now, now)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: touch blob: %w", err)
+	}
+	return true, nil
+}
+
 // Delete removes a blob. That there is none is no error.
 func (b *Blobs) Delete(id string) error {
 	if !validBlobID(id) {

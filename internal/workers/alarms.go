@@ -86,7 +86,7 @@ func (s *Service) ringAlarm(sc scope) {
 	defer cancel()
 	err := s.wake(ctx, sc)
 	switch {
-	case err == nil, errors.Is(err, ErrClosed), errors.Is(err, ErrNoRoute), isCode(err, CodeNotFound):
+	case err == nil, errors.Is(err, ErrClosed), errors.Is(err, ErrNoRoute), isNotFound(err):
 		return
 	}
 	s.log.Warn("the host of Durable Objects did not start for an alarm", "script", sc.script, "error", err)

@@ -22,6 +22,7 @@ type document struct {
 	Limits             json.RawMessage   `json:"limits,omitempty"`
 	Placement          json.RawMessage   `json:"placement,omitempty"`
 	Assets             *documentAssets   `json:"assets,omitempty"`
+	Site               string            `json:"site,omitempty"` // whose files are served; see Options.Sites
 	Cache              *CacheOptions     `json:"cache,omitempty"`
 	Annotations        map[string]string `json:"annotations,omitempty"`
 	Origin             Origin            `json:"origin,omitzero"`

@@ -68,8 +68,12 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 			release()
 		}
 	}()
+	site, err := s.siteOf(ctx, u)
+	if err != nil {
+		return nil, fmt.Errorf("workers: site of %s: %w", u.scope.script, err)
+	}
 	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{
-		Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: u.site, Egress: egress,
+		Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: site, Egress: egress,
 		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(), D1: u.doc.d1Doors(),
 		Services: append(services, s.objectDoors(u, claim)...),
 	})

@@ -42,10 +42,13 @@ type Upload struct {
 	KeepBindings []string `json:"keep_bindings"`
 	// InheritStrict refuses an inherit binding without a predecessor (10057);
 	// without it such a binding is left out.
-	InheritStrict bool              `json:"inherit_strict"`
-	Assets        *UploadAssets     `json:"-"` // nil: none, unless KeepAssets
-	KeepAssets    bool              `json:"keep_assets"`
-	Annotations   map[string]string `json:"annotations"`
+	InheritStrict bool `json:"inherit_strict"`
+	// Site names whose files the version serves with, instead of assets of its
+	// own; see Options.Sites.
+	Site        string            `json:"site,omitempty"`
+	Assets      *UploadAssets     `json:"-"` // nil: none, unless KeepAssets
+	KeepAssets  bool              `json:"keep_assets"`
+	Annotations map[string]string `json:"annotations"`
 
 	Limits    json.RawMessage `json:"limits"`    // kept and returned
 	Placement json.RawMessage `json:"placement"` // kept and returned

@@ -26,7 +26,7 @@ type DoorSpec struct {
 	Account  string
 	Script   string
 	Version  string
-	Site     *assets.Site // nil: no assets
+	Site     Responder // nil: no assets
 	Egress   EgressPolicy
 	KV       []KVDoor      // one for each namespace that the version binds
 	Services []ServiceDoor // one for each endpoint that its service bindings name
@@ -153,6 +153,12 @@ type Options struct {
 
 	// OnRun gets each run of a scheduled handler when it has ended. It must not block.
 	OnRun func(Run)
+
+	// Sites gives the files of sites that another service keeps; nil: there are none.
+	Sites Sites
+	// Referenced calls keep with the id of each blob in Store that another service
+	// refers to; nil: there is no other.
+	Referenced func(ctx context.Context, keep func(blob string)) error
 
 	// Files gives the contents of assets; nil serves blobs without precompressed variants.
 	Files assets.Files

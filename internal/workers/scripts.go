@@ -84,7 +84,7 @@ func (s *Service) Scripts(ctx context.Context, account string) ([]Script, error)
 }
 
 func (s *Service) scriptRows(ctx context.Context, account string) ([]*scriptRow, error) {
-	rows, err := s.db().QueryContext(ctx, `SELECT `+scriptColumns+` FROM scripts s WHERE s.account_id = ? ORDER BY s.name`, account)
+	rows, err := s.db().QueryContext(ctx, `SELECT `+scriptColumns+` FROM scripts s WHERE s.account_id = ? AND s.name NOT LIKE 'pages:%' ORDER BY s.name`, account)
 	if err != nil {
 		return nil, err
 	}

@@ -51,13 +51,21 @@ func (s *Service) sweepRows(ctx context.Context, out *Swept) (keep map[string]bo
 	if err != nil {
 		return nil, err
 	}
-	unused, err := s.unusedAssets(ctx, keep, at.Add(-s.o.BlobGrace))
+	if s.o.Referenced != nil {
+		if err := s.o.Referenced(ctx, func(blob string) { keep[blob] = true }); err != nil {
+			return nil, err
+		}
+	}
+	before := at.Add(-s.o.BlobGrace)
+	unused, err := s.unusedAssets(ctx, keep, before)
 	if err != nil {
 		return nil, err
 	}
 	err = s.o.Store.DB.Write(ctx, func(tx *sql.Tx) error {
+		// Another service may have promised one of them to somebody meanwhile: then
+		// it is young.
 		for _, a := range unused {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM asset_files WHERE account_id = ? AND hash = ?`, a.account, a.hash); err != nil {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM asset_files WHERE account_id = ? AND hash = ? AND created_at < ?`, a.account, a.hash, before.UnixMilli()); err != nil {
 				return err
 			}
 		}

@@ -38,7 +38,7 @@ func (s *Service) PutScript(ctx context.Context, account, name string, u *Upload
 	}
 	defer unlock()
 	row, err := s.script(ctx, sc)
-	if isCode(err, CodeNotFound) {
+	if isNotFound(err) {
 		row, err = &scriptRow{id: hex32(), scope: sc, isNew: true, createdAt: now(), modifiedAt: now()}, nil
 	}
 	if err != nil {
@@ -237,7 +237,7 @@ func (s *Service) document(ctx context.Context, sc scope, u *Upload, latest *ver
 	doc := &document{
 		MainModule: u.MainModule, BodyPart: u.BodyPart,
 		CompatibilityDate: u.CompatibilityDate, CompatibilityFlags: u.CompatibilityFlags,
-		Limits: u.Limits, Placement: u.Placement, ObjectExports: u.ObjectExports, Cache: u.Cache,
+		Limits: u.Limits, Placement: u.Placement, ObjectExports: u.ObjectExports, Cache: u.Cache, Site: u.Site,
 		Annotations: maps.Clone(u.Annotations), Origin: u.Origin,
 	}
 	if doc.Bindings, doc.Modules, err = s.resolveBindings(sc, u, modules, old); err != nil {
@@ -295,7 +295,7 @@ func checkAssetsBinding(doc *document) error {
 		if count++; count > 1 {
 			return invalidScript("The binding %q is a second one of type assets; a Worker has one.", b.Name)
 		}
-		if doc.Assets == nil {
+		if doc.Assets == nil && doc.Site == "" {
 			return invalidScript("The binding %q is of type assets, but the upload has no assets.", b.Name)
 		}
 		if !doc.hasCode() {
@@ -401,7 +401,7 @@ func hex32() string {
 	return fmt.Sprintf("%x", id[:])
 }
 
-func isCode(err error, code int) bool {
+func isNotFound(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Code == code
+	return errors.As(err, &e) && e.Code == CodeNotFound
 }

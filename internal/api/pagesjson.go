@@ -1,0 +1,148 @@
+package api
+
+import (
+	"encoding/json"
+	"maps"
+
+	"github.com/selvage-dev/selvage/internal/pages"
+)
+
+type pagesProjectJSON struct {
+	ID         string               `json:"id"`
+	Name       string               `json:"name"`
+	Subdomain  string               `json:"subdomain"`
+	Domains    []string             `json:"domains"`
+	Branch     string               `json:"production_branch"`
+	Configs    pagesConfigsJSON     `json:"deployment_configs"`
+	Build      json.RawMessage      `json:"build_config"`
+	CreatedOn  stamp                `json:"created_on"`
+	Latest     *pagesDeploymentJSON `json:"latest_deployment"`
+	Canonical  *pagesDeploymentJSON `json:"canonical_deployment"`
+	Production string               `json:"production_script_name"`
+	Functions  bool                 `json:"uses_functions"`
+}
+
+type pagesConfigsJSON struct {
+	Production map[string]any `json:"production"`
+	Preview    map[string]any `json:"preview"`
+}
+
+func (c *call) pagesProject(p *pages.Project) pagesProjectJSON {
+	host := c.Pages.Hostname(p.Name)
+	out := pagesProjectJSON{
+		ID: p.ID, Name: p.Name, Subdomain: c.withPort(host), Domains: []string{c.withPort(host)}, Branch: p.Branch,
+		Configs: pagesConfigsJSON{pagesConfig(&p.Configs.Production), pagesConfig(&p.Configs.Preview)},
+		Build:   p.Build, CreatedOn: stamp(p.CreatedAt), Production: "pages:" + p.Name,
+	}
+	if out.Build == nil {
+		out.Build = json.RawMessage(`{"build_command":"","destination_dir":"","root_dir":"","web_analytics_tag":null,"web_analytics_token":null}`)
+	}
+	if p.Latest != nil {
+		d := newPagesDeployment(p.Latest)
+		out.Latest = &d
+	}
+	if p.Production != nil {
+		d := newPagesDeployment(p.Production)
+		out.Canonical, out.Functions = &d, p.Production.Functions
+	}
+	return out
+}
+
+// withPort adds the edge's port to a host if it is not the scheme's own.
+func (c *call) withPort(host string) string {
+	if port := c.EdgeURL().Port(); port != "" {
+		return host + ":" + port
+	}
+	return host
+}
+
+// pagesConfig shows what deployments are made with. Clients read all maps of
+// bindings, so they are there when they are empty.
+func pagesConfig(c *pages.Config) map[string]any {
+	out := map[string]any{"fail_open": true, "always_use_latest_compatibility_date": false, "usage_model": "standard"}
+	for _, kind := range pages.ResourceKinds() {
+		all := make(map[string]json.RawMessage)
+		maps.Copy(all, c.Resources[kind])
+		out[kind] = all
+	}
+	for key, raw := range c.More {
+		out[key] = raw
+	}
+	out["env_vars"] = pagesVars(c.Vars)
+	if c.Date != "" {
+		out["compatibility_date"] = c.Date
+	}
+	out["compatibility_flags"] = list(c.Flags)
+	return out
+}
+
+type pagesVarJSON struct {
+	Type  string `json:"type"`
+	Value string `json:"value"` // "" for a secret
+}
+
+func pagesVars(vars map[string]pages.Var) map[string]pagesVarJSON {
+	out := make(map[string]pagesVarJSON, len(vars))
+	for name, v := range vars {
+		out[name] = pagesVarJSON{Type: v.Type, Value: v.Text}
+	}
+	return out
+}
+
+type pagesStageJSON struct {
+	Name      string `json:"name"`
+	StartedOn stamp  `json:"started_on"`
+	EndedOn   stamp  `json:"ended_on"`
+	Status    string `json:"status"`
+}
+
+type pagesDeploymentJSON struct {
+	ID          string                  `json:"id"`
+	ShortID     string                  `json:"short_id"`
+	ProjectID   string                  `json:"project_id"`
+	ProjectName string                  `json:"project_name"`
+	Environment string                  `json:"environment"`
+	URL         string                  `json:"url"`
+	Aliases     []string                `json:"aliases"`
+	CreatedOn   stamp                   `json:"created_on"`
+	ModifiedOn  stamp                   `json:"modified_on"`
+	LatestStage pagesStageJSON          `json:"latest_stage"`
+	Stages      []pagesStageJSON        `json:"stages"`
+	Trigger     pagesTriggerJSON        `json:"deployment_trigger"`
+	EnvVars     map[string]pagesVarJSON `json:"env_vars"`
+	Date        string                  `json:"compatibility_date,omitempty"`
+	Flags       []string                `json:"compatibility_flags"`
+	Build       json.RawMessage         `json:"build_config"`
+	Source      *struct{}               `json:"source"`
+	Functions   bool                    `json:"uses_functions"`
+	Skipped     bool                    `json:"is_skipped"`
+	Branch      string                  `json:"production_branch"`
+	Files       int                     `json:"files"`
+}
+
+type pagesTriggerJSON struct {
+	Type     string          `json:"type"`
+	Metadata pagesCommitJSON `json:"metadata"`
+}
+
+type pagesCommitJSON struct {
+	Branch  string `json:"branch"`
+	Hash    string `json:"commit_hash"`
+	Message string `json:"commit_message"`
+	Dirty   bool   `json:"commit_dirty"`
+}
+
+func newPagesDeployment(d *pages.Deployment) pagesDeploymentJSON {
+	stages := make([]pagesStageJSON, len(d.Stages))
+	for i, s := range d.Stages {
+		stages[i] = pagesStageJSON{Name: s.Name, StartedOn: stamp(s.StartedAt), EndedOn: stamp(s.EndedAt), Status: s.Status}
+	}
+	return pagesDeploymentJSON{
+		ID: d.ID, ShortID: d.Short, ProjectID: d.ProjectID, ProjectName: d.ProjectName, Environment: d.Environment,
+		URL: d.URL, Aliases: list(d.Aliases), CreatedOn: stamp(d.CreatedAt), ModifiedOn: stamp(d.Latest().EndedAt),
+		LatestStage: stages[len(stages)-1], Stages: stages,
+		Trigger: pagesTriggerJSON{Type: d.Trigger, Metadata: pagesCommitJSON{Branch: d.Commit.Branch, Hash: d.Commit.Hash, Message: d.Commit.Message, Dirty: d.Commit.Dirty}},
+		EnvVars: pagesVars(d.Config.Vars), Date: d.Config.Date, Flags: list(d.Config.Flags),
+		Build: json.RawMessage(`{}`), Functions: d.Functions, Branch: d.Branch, Files: d.Files,
+	}
+}

@@ -1,0 +1,215 @@
+package pages
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/assets"
+)
+
+// maxManifest bounds a stored manifest, in bytes.
+const maxManifest = 256 << 20
+
+// Route says which deployment answers on a host. It is immutable and may be kept
+// for the length of a request.
+type Route struct {
+	Account    string
+	Project    string
+	Deployment string
+	// Version is that of the Functions; "" for a static site.
+	Version string
+	// Preview says that search engines are not to list what the host has.
+	Preview bool
+
+	site *builtSite
+	// former are the sites that were in production before, the latest first, while
+	// pages that came from them may still be open.
+	former []*formerSite
+	// until is when the first of former is not served any more; zero: never.
+	until time.Time
+}
+
+// Lookup returns the route of a host, which is in lower case and has no port. The
+// error is [ErrNoRoute] when no deployment answers there.
+func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
+	if r := s.hosts.get(host); r != nil && (r.until.IsZero() || s.o.Now().Before(r.until)) {
+		return r, nil
+	}
+	label, project, ok := s.splitHost(host)
+	if !ok {
+		return nil, ErrNoRoute
+	}
+	generation := s.hosts.generation()
+	r, err := s.read(ctx, label, project)
+	if err != nil {
+		return nil, err
+	}
+	s.hosts.put(host, r, generation)
+	return r, nil
+}
+
+// Owns says whether a host is of a site's form.
+func (s *Service) Owns(host string) bool { return strings.HasSuffix(host, s.zone()) }
+
+// splitHost takes [<label>.]<project>.pages.<domain> apart.
+func (s *Service) splitHost(host string) (label, project string, ok bool) {
+	const maxHost = 253 // RFC 1035, section 2.3.4
+	rest, ok := strings.CutSuffix(host, s.zone())
+	if !ok || len(host) > maxHost {
+		return "", "", false
+	}
+	if before, after, two := strings.Cut(rest, "."); two {
+		label, rest = before, after
+		if label == "" {
+			return "", "", false
+		}
+	}
+	return label, rest, checkName(rest) == nil
+}
+
+func (s *Service) read(ctx context.Context, label, project string) (*Route, error) {
+	p, err := scanProject(s.db().QueryRowContext(ctx, `SELECT `+projectColumns+` FROM pages_projects p WHERE p.name = ?`, project))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoRoute
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pages: look up %s: %w", project, err)
+	}
+	d, err := s.answering(ctx, p, label)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoRoute
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pages: look up %s: %w", project, err)
+	}
+	r, _, err := s.build(ctx, p, d)
+	if err != nil {
+		return nil, fmt.Errorf("pages: site of deployment %s: %w", d.id, err)
+	}
+	if label != "" {
+		return r, nil
+	}
+	return s.production(ctx, p, r)
+}
+
+// answering finds what a label means: a deployment; else a branch.
+func (s *Service) answering(ctx context.Context, p *projectRow, label string) (*deploymentRow, error) {
+	if label == "" {
+		return s.deploymentRow(ctx, `d.id = ? AND d.succeeded`, p.production.String)
+	}
+	if len(label) == shortLen && isHex(label) {
+		d, err := s.deploymentRow(ctx, `d.project_id = ? AND d.short = ? AND d.succeeded`, p.id, label)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return d, err
+		}
+	}
+	return s.deploymentRow(ctx, `d.project_id = ? AND d.alias = ? AND d.succeeded ORDER BY d.number DESC LIMIT 1`, p.id, label)
+}
+
+// build makes the route of a deployment as its own host has it, with what is
+// wrong with its rules.
+func (s *Service) build(_ context.Context, p *projectRow, d *deploymentRow) (*Route, []string, error) {
+	site, ok := s.hosts.site(d.id)
+	if !ok {
+		manifest, err := s.readManifest(d.manifest)
+		if err != nil {
+			return nil, nil, err
+		}
+		var rules Rules
+		if d.doc.Rules != "" {
+			if err := s.readJSON(d.doc.Rules, maxRules, &rules); err != nil {
+				return nil, nil, err
+			}
+		}
+		if site, err = s.newSite(d.id, manifest, rules); err != nil {
+			return nil, nil, err
+		}
+		s.hosts.keepSite(site)
+	}
+	return &Route{Account: p.account, Project: p.name, Deployment: d.id, Version: d.version.String, Preview: true, site: site}, warnings(site), nil
+}
+
+// warnings says which lines of the site's rules are ignored.
+func warnings(b *builtSite) []string {
+	var out []string
+	for _, w := range b.production.Warnings() {
+		out = append(out, w.String())
+	}
+	return out
+}
+
+// production makes the route of the production host out of that of a deployment.
+func (s *Service) production(ctx context.Context, p *projectRow, r *Route) (*Route, error) {
+	former, until, err := s.formerSites(ctx, p, r)
+	if err != nil {
+		return nil, err
+	}
+	out := *r
+	out.Preview, out.former, out.until = false, former, until
+	return &out, nil
+}
+
+// warm keeps the route of a deployment that has just been made: its first visitor
+// waits for nothing.
+func (s *Service) warm(p *projectRow, d *deploymentRow, r *Route) {
+	generation := s.hosts.generation()
+	out := *r
+	out.Version = d.version.String
+	s.hosts.put(d.short+"."+s.Hostname(p.name), &out, generation)
+}
+
+// readManifest reads the stored manifest of a deployment. What was allowed when
+// it was made stays so.
+func (s *Service) readManifest(blob string) (assets.Manifest, error) {
+	f, err := s.o.Store.Blobs.Open(blob)
+	if err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	m, err := assets.DecodeManifest(io.LimitReader(f, maxManifest), assets.Limits{Files: math.MaxInt, FileSize: math.MaxInt64})
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", blob, err)
+	}
+	return m, nil
+}
+
+func (s *Service) readJSON(blob string, limit int64, v any) error {
+	f, err := s.o.Store.Blobs.Open(blob)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if err := json.NewDecoder(io.LimitReader(f, limit)).Decode(v); err != nil {
+		return fmt.Errorf("blob %s: %w", blob, err)
+	}
+	return nil
+}
+
+// Site returns the files of a deployment, for its Functions.
+func (s *Service) Site(ctx context.Context, deployment string) (*Route, error) {
+	if site, ok := s.hosts.site(deployment); ok {
+		return &Route{Deployment: deployment, site: site}, nil
+	}
+	d, err := s.deploymentRow(ctx, `d.id = ?`, deployment)
+	if err != nil {
+		return nil, fmt.Errorf("pages: site of deployment %s: %w", deployment, err)
+	}
+	r, _, err := s.build(ctx, &projectRow{}, d)
+	return r, err
+}
+
+// HasVersion says whether a version is the code of a deployment.
+func (s *Service) HasVersion(ctx context.Context, version string) (has bool, err error) {
+	err = s.db().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pages_deployments WHERE version_id = ?)`, version).Scan(&has)
+	if err != nil {
+		return false, fmt.Errorf("pages: look for version %s: %w", version, err)
+	}
+	return has, nil
+}
