@@ -52,6 +52,7 @@ type TailItem struct {
 	Truncated      bool            `json:"truncated"`
 	EventTimestamp int64           `json:"eventTimestamp"`
 	ScriptVersion  *TailVersion    `json:"scriptVersion,omitempty"`
+	Entrypoint     string          `json:"entrypoint,omitempty"`
 	Logs           []TailLog       `json:"logs"`
 	Exceptions     []TailException `json:"exceptions"`
 	Event          TailEvent       `json:"event"`
@@ -90,8 +91,9 @@ type TailEvent struct {
 	} `json:"response,omitempty"`
 	RayID string `json:"rayId,omitempty"`
 
-	Cron          string `json:"cron,omitempty"`
-	ScheduledTime int64  `json:"scheduledTime,omitempty"`
+	// A cron trigger has both, an alarm of a Durable Object the time only.
+	Cron          string   `json:"cron,omitempty"`
+	ScheduledTime TailTime `json:"scheduledTime,omitzero"`
 
 	RPCMethod string `json:"rpcMethod,omitempty"`
 
@@ -102,6 +104,19 @@ type TailEvent struct {
 	// Of a message about the tail itself.
 	Type    string `json:"type,omitempty"`
 	Message string `json:"message,omitempty"`
+}
+
+// TailTime is a point in time: milliseconds since 1970, or a text as RFC 3339 has it.
+type TailTime struct{ time.Time }
+
+// UnmarshalJSON takes both forms.
+func (t *TailTime) UnmarshalJSON(raw []byte) error {
+	var ms int64
+	if err := json.Unmarshal(raw, &ms); err == nil {
+		t.Time = time.UnixMilli(ms)
+		return nil
+	}
+	return json.Unmarshal(raw, &t.Time)
 }
 
 // Tail calls yield for each invocation of a worker that f selects, when it has ended,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/ratelimit"
+	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/workers"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
@@ -70,6 +71,8 @@ type Options struct {
 	// Cache keeps what workers cache; nil leaves the Cache API and the cache
 	// options of fetch out.
 	Cache *cache.Store
+	// Tails are told of the calls of service bindings; nil: nobody watches.
+	Tails *tail.Hub
 	// RateLimits counts for the rate limiting bindings; needed when a version has any.
 	RateLimits *ratelimit.Limiter
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,14 +17,9 @@ import (
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
 
-const (
-	// The depth maxServiceDepth is how deeply service bindings may lead to one another, as
-	// far as a worker passes its request on; the original has the same bound.
-	maxServiceDepth = 32
-	// The time serviceIdle is shorter than the 15 seconds after which the runtime closes a
-	// connection: a request never meets one that is being closed.
-	serviceIdle = 5 * time.Second
-)
+// The time serviceIdle is shorter than the 15 seconds after which the runtime closes a
+// connection: a request never meets one that is being closed.
+const serviceIdle = 5 * time.Second
 
 // serviceHandler answers one service binding of a running version. Methods are
 // called over Cap'n Proto RPC, which begins with a CONNECT and is relayed to
@@ -59,7 +53,7 @@ func newServiceHandler(s *Server, callee *workers.Callee, log *slog.Logger) *ser
 		MaxIdleConnsPerHost:    s.o.Limits.MaxIdle,
 		MaxResponseHeaderBytes: s.o.Limits.ResponseHeaderBytes,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return endpointOf(ctx).Dial(ctx)
+			return callOf(ctx).endpoint.Dial(ctx)
 		},
 	}
 	h.proxy = &httputil.ReverseProxy{
@@ -136,22 +130,13 @@ func callError(err error) error {
 	return err
 }
 
-type endpointKey struct{}
-
-func endpointOf(ctx context.Context) *workers.Endpoint {
-	e, ok := ctx.Value(endpointKey{}).(*workers.Endpoint)
-	if !ok {
-		panic("bindings: request did not come through fetch")
-	}
-	return e
-}
-
 func (h *serviceHandler) fetch(w http.ResponseWriter, r *http.Request) {
 	err := h.callee.Begin(r.Context())
 	if err == nil {
 		defer h.callee.End()
 	}
-	if err != nil || depthOf(r.Header) >= maxServiceDepth {
+	id := r.Header.Get(workerd.HeaderRay)
+	if err != nil || workerd.Depth(id) > workerd.MaxDepth {
 		h.refuse(w, http.StatusLoopDetected, "service-loop", "Subrequest depth limit exceeded: the service bindings of workers lead round in a circle")
 		return
 	}
@@ -174,7 +159,14 @@ func (h *serviceHandler) fetch(w http.ResponseWriter, r *http.Request) {
 	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
 		h.log.DebugContext(r.Context(), "service connection cannot answer while it reads", "error", err)
 	}
-	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), endpointKey{}, e)))
+	c := &serviceCall{endpoint: e}
+	inv := h.server.o.Tails.Begin(h.callee.Account(), h.callee.Script(), version, id)
+	if inv != nil {
+		inv.Entrypoint(h.callee.Entrypoint())
+		inv.Measure(e)
+		defer c.told(inv, r, id)
+	}
+	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), serviceCallKey{}, c)))
 }
 
 // serveAsset answers from the callee's static assets, as the edge does for a
@@ -214,7 +206,7 @@ func scheme(r *http.Request) string {
 // caller's, but for what only the platform may say.
 func rewriteService(p *httputil.ProxyRequest) {
 	p.Out.URL.Scheme, p.Out.URL.User = "http", nil
-	p.Out.URL.Host = endpointOf(p.In.Context()).Name() // what the pool goes by
+	p.Out.URL.Host = callOf(p.In.Context()).endpoint.Name() // what the pool goes by
 	p.Out.Host = p.In.Host
 	keepPath(p.Out.URL, p.In)
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
@@ -224,18 +216,19 @@ func rewriteService(p *httputil.ProxyRequest) {
 	}
 	for name := range p.Out.Header {
 		if strings.HasPrefix(name, "Selvage-") && !strings.EqualFold(name, ProtoHeader) &&
-			!strings.EqualFold(name, workerd.HeaderCF) && !strings.EqualFold(name, workerd.HeaderRay) {
+			!strings.EqualFold(name, workerd.HeaderCF) && !strings.EqualFold(name, DepthHeader) {
 			delete(p.Out.Header, name)
 		}
 	}
-	p.Out.Header.Set(DepthHeader, strconv.Itoa(depthOf(p.In.Header)+1))
 }
 
-// cleanAnswer takes from the callee's answer what only the platform may say.
+// cleanAnswer takes from the callee's answer what only the platform may say. That it
+// stands for an exception the callee may say itself: it could throw one.
 func cleanAnswer(res *http.Response) error {
+	callOf(res.Request.Context()).answered(res)
 	for _, h := range []http.Header{res.Header, res.Trailer} {
 		for name := range h {
-			if strings.HasPrefix(name, "Selvage-") {
+			if strings.HasPrefix(name, "Selvage-") && !strings.EqualFold(name, workerd.HeaderThrown) {
 				delete(h, name)
 			}
 		}

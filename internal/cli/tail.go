@@ -112,7 +112,7 @@ func itemText(it *client.TailItem, p paint) string {
 	if it.Event.Type != "" {
 		return p.in(yellow, printable(it.Event.Message))
 	}
-	b.WriteString(p.in(grey, it.Time().Local().Format("15:04:05.000")) + " " + printable(what(&it.Event)) + " ")
+	b.WriteString(p.in(grey, it.Time().Local().Format("15:04:05.000")) + " " + printable(what(it)) + " ")
 	b.WriteString(p.in(outcomeColour(it.Outcome), printable(it.Outcome)))
 	fmt.Fprintf(&b, " %d ms", it.WallTime)
 	if it.Event.RayID != "" {
@@ -137,7 +137,8 @@ func itemText(it *client.TailItem, p paint) string {
 	return b.String()
 }
 
-func what(e *client.TailEvent) string {
+func what(it *client.TailItem) string {
+	e := &it.Event
 	switch {
 	case e.Request != nil:
 		text := e.Request.Method + " " + e.Request.URL
@@ -146,9 +147,9 @@ func what(e *client.TailEvent) string {
 		}
 		return text
 	case e.Cron != "":
-		return fmt.Sprintf("%q of %s", e.Cron, time.UnixMilli(e.ScheduledTime).UTC().Format(time.RFC3339))
+		return fmt.Sprintf("%q of %s", e.Cron, e.ScheduledTime.UTC().Format(time.RFC3339))
 	case e.RPCMethod != "":
-		return "call of " + e.RPCMethod
+		return "call of " + it.Entrypoint + "." + e.RPCMethod
 	case e.ConsumedEvents != nil:
 		var names []string
 		for _, c := range e.ConsumedEvents {
@@ -156,8 +157,8 @@ func what(e *client.TailEvent) string {
 		}
 		slices.Sort(names)
 		return fmt.Sprintf("%d events of %s", len(e.ConsumedEvents), strings.Join(slices.Compact(names), ", "))
-	case e.ScheduledTime != 0:
-		return "alarm of " + time.UnixMilli(e.ScheduledTime).UTC().Format(time.RFC3339)
+	case !e.ScheduledTime.IsZero():
+		return it.Entrypoint + ": alarm of " + e.ScheduledTime.UTC().Format(time.RFC3339)
 	}
 	return "event"
 }

@@ -181,7 +181,7 @@ func (s *Server) workerLog(account, script, version string, line workerd.LogLine
 	case workerd.Exception:
 		kind = telemetry.KindException
 	case workerd.Runtime:
-	case workerd.Finished:
+	case workerd.Began, workerd.Finished:
 		return // nothing was said
 	}
 	s.logs.Append(&telemetry.Event{

@@ -103,6 +103,7 @@ func (s *Server) openRuntime(ctx context.Context) error {
 
 func (s *Server) openWorkers(ctx context.Context) error {
 	c := s.cfg.Load()
+	s.tails = s.newTails() //nolint:contextcheck // it outlives the start
 	s.bindings = bindings.New(bindings.Options{
 		Log:        s.log,
 		LocalHost:  s.ownHost,
@@ -113,6 +114,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		Cache:      s.cache,
 		RateLimits: s.rateLimits,
 		D1:         d1Databases{s.d1},
+		Tails:      s.tails,
 	})
 	if err := s.registry.Register(s.bindings); err != nil {
 		return fmt.Errorf("register the metrics of the bindings: %w", err)
@@ -124,7 +126,6 @@ func (s *Server) openWorkers(ctx context.Context) error {
 	s.onClose("run folder", func(context.Context) error { return release() })
 	s.files = newVariants(s.store, s.log) //nolint:contextcheck // it outlives the start
 	s.onClose("compressed assets", func(context.Context) error { return s.files.close() })
-	s.tails = s.newTails()                 //nolint:contextcheck // it outlives the start
 	w, err := workers.New(workers.Options{ //nolint:contextcheck // it outlives the start
 		Store: s.store,
 		Runtime: workers.Workerd(&workerd.Launcher{

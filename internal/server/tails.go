@@ -23,9 +23,13 @@ func (s *Server) tailLine(account, script, version string, line *workerd.LogLine
 	if !s.tails.Active() || line.Kind == workerd.Runtime {
 		return
 	}
-	s.tails.Line(account, script, version, line.Ray, &tail.Line{
+	if line.Kind == workerd.Began {
+		s.tails.Began(account, script, version, line.Invocation, line.Entrypoint, line.Event)
+		return
+	}
+	s.tails.Line(account, script, version, line.Invocation, &tail.Line{
 		Time: line.Time, Level: line.Level, Text: line.Message, Args: line.Args,
 		Exception: line.Kind == workerd.Exception, Name: line.ErrorName, Message: line.ErrorMessage, Stack: line.Stack,
-		Finished: line.Kind == workerd.Finished,
+		Finished: line.Kind == workerd.Finished, Status: line.Status,
 	})
 }

@@ -41,7 +41,7 @@ type RPC struct {
 
 // Alarm is an alarm of a Durable Object.
 type Alarm struct {
-	ScheduledTime int64 `json:"scheduledTime"`
+	ScheduledTime string `json:"scheduledTime"` // ISO 8601, with milliseconds
 }
 
 // Consumed is a batch of items that a tail worker got.

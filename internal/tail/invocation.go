@@ -34,6 +34,8 @@ type Line struct {
 
 	// Finished says that the handler and all that it gave to waitUntil have ended.
 	Finished bool
+	// Status, of Finished, is that of the answer; 0 when there is none.
+	Status int
 }
 
 // Invocation is one run of a handler that somebody watches.
@@ -46,6 +48,9 @@ type Invocation struct {
 	meter  meter
 	// as is the version that it was begun with.
 	as string
+	// event is set when the process itself said that it began: then it ends when the
+	// process says that it has finished.
+	event Event
 
 	// Under Hub.mu from here on.
 	item     Item
@@ -65,6 +70,10 @@ func (h *Hub) Begin(account, script, version, ray string) *Invocation {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.begin(account, script, version, ray)
+}
+
+func (h *Hub) begin(account, script, version, ray string) *Invocation {
 	s := Script{account, script}
 	t := h.topics[s]
 	if t == nil || len(h.rays) >= maxRunning || h.rays[ray] != nil {
@@ -114,7 +123,13 @@ func (h *Hub) Line(account, script, version, ray string, l *Line) {
 	}
 	if l.Finished {
 		inv.finished = time.Now()
-		if inv.ended {
+		if inv.event != nil {
+			if fetch, ok := inv.event.(Fetch); ok && l.Status != 0 {
+				fetch.Response = &Response{Status: l.Status}
+				inv.event = fetch
+			}
+			inv.end(inv.event, "ok") // exceptions make it another
+		} else if inv.ended {
 			inv.sendAfter(settling)
 		}
 		return
@@ -152,9 +167,13 @@ func (inv *Invocation) End(e Event, outcome string) {
 	if inv == nil {
 		return
 	}
-	h := inv.h
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	inv.h.mu.Lock()
+	defer inv.h.mu.Unlock()
+	inv.end(e, outcome)
+}
+
+// end does what End does. The caller holds h.mu.
+func (inv *Invocation) end(e Event, outcome string) {
 	if inv.ended {
 		return
 	}
@@ -167,7 +186,7 @@ func (inv *Invocation) End(e Event, outcome string) {
 	case !inv.tells, outcome != "ok" && outcome != "exception":
 		inv.sendAfter(silent) // nothing more may come, or nobody will say so
 	default:
-		inv.sendAfter(h.o.Wait)
+		inv.sendAfter(inv.h.o.Wait)
 	}
 }
 

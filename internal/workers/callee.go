@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
@@ -15,9 +16,9 @@ import (
 
 const (
 	// The number maxCyclic bounds the calls of one script to another that are under way at a
-	// time, when the other's bindings lead back: a loop of calls holds one at
-	// each turn, and must end.
-	maxCyclic = 256
+	// time, when the other's bindings lead back. A loop of calls ends by its depth,
+	// which processes count themselves: this is for those that count wrong.
+	maxCyclic = 4096
 	// The number maxCalls bounds them otherwise.
 	maxCalls = 1 << 16
 	// The number endpointTries is how often a call finds that the process it got was
@@ -61,6 +62,12 @@ type Callee struct {
 
 // Script returns the name of the script that is called.
 func (c *Callee) Script() string { return c.to.script }
+
+// Account returns the account of the script.
+func (c *Callee) Account() string { return c.to.account }
+
+// Entrypoint returns the export that is called; "" is the default one.
+func (c *Callee) Entrypoint() string { return c.endpoint.entrypoint }
 
 // Choose returns the id of the version that the next call goes to, by the shares
 // of a gradual deployment; "" when there is none.
@@ -180,6 +187,9 @@ func (e *Endpoint) Release() { e.in.Release() }
 
 // Stopping is closed once Acquire will not succeed any more.
 func (e *Endpoint) Stopping() <-chan struct{} { return e.in.stop }
+
+// Meter implements the interface of package tail.
+func (e *Endpoint) Meter() (cpu time.Duration, running int64) { return e.in.Meter() }
 
 // Name is different for each process and endpoint.
 func (e *Endpoint) Name() string { return filepath.Base(e.in.dir) + "." + filepath.Base(e.path) }

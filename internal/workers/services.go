@@ -189,10 +189,10 @@ func serviceSocket(i int) string { return "service-" + strconv.Itoa(i) + ".sock"
 func (d *document) serviceBinding(self string, b *binding) workerd.Binding {
 	r := b.Service
 	if r.Script == self {
-		return workerd.Binding{Name: b.Name, Kind: workerd.SelfBinding, Entrypoint: r.Entrypoint, Props: string(r.Props)}
+		return workerd.Binding{Name: b.Name, Kind: workerd.SelfBinding, Entrypoint: r.Entrypoint, Props: string(r.Props), Calls: true}
 	}
 	i := slices.Index(d.serviceTargets(self), serviceTarget{r.Script, r.endpoint()})
-	return workerd.Binding{Name: b.Name, Kind: workerd.FetcherBinding, Socket: serviceSocket(i), RPC: true}
+	return workerd.Binding{Name: b.Name, Kind: workerd.FetcherBinding, Socket: serviceSocket(i), RPC: true, Calls: true}
 }
 
 // openServices notes what a process that starts will call. The release is called

@@ -187,7 +187,7 @@ func TestServiceCircle(t *testing.T) {
 	h.put("caller", "export default 1", serviceBindingOf(""))
 	c := h.callee()
 	begin := func() (n int) {
-		for range 1000 {
+		for range 5000 {
 			if err := c.Begin(t.Context()); err != nil {
 				wantCode(t, err, workers.CodeDepth)
 				break
@@ -201,16 +201,16 @@ func TestServiceCircle(t *testing.T) {
 		wg.Wait()
 		return n
 	}
-	if n := begin(); n != 1000 {
+	if n := begin(); n != 5000 {
 		t.Errorf("%d calls without a circle, want as many as there are", n)
 	}
 	h.put("middle", "export default 2", `{"name":"BACK","type":"service","service":"caller"}`)
 	h.put("callee", "export default 3", `{"name":"ON","type":"service","service":"middle"}`)
-	if n := begin(); n != 256 {
-		t.Errorf("%d calls on a circle, want 256", n)
+	if n := begin(); n != 4096 {
+		t.Errorf("%d calls on a circle, want 4096", n)
 	}
 	h.put("middle", "export default 4")
-	if n := begin(); n != 1000 {
+	if n := begin(); n != 5000 {
 		t.Errorf("%d calls after the circle was opened", n)
 	}
 }

@@ -3,6 +3,7 @@ package workerd
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"capnproto.org/go/capnp/v3"
@@ -317,7 +318,14 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 	case WasmBinding:
 		b.tag(s, bindingTagWasm)
 		b.data(s, bindingValue, v.Data)
-	case FetcherBinding:
+	case FetcherBinding, SelfBinding:
+		if v.Calls {
+			plain := *v
+			plain.Name, plain.Calls = "fetcher", false
+			local := Binding{Name: "local", Kind: JSONBinding, Text: strconv.FormatBool(v.Kind == SelfBinding)}
+			encodeWrapped(b, s, &Wrapped{Module: moduleService, Inner: []Binding{plain, local}})
+			return
+		}
 		if v.TagRay {
 			plain := *v
 			plain.Name, plain.TagRay = "fetcher", false
@@ -325,6 +333,10 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 			return
 		}
 		b.tag(s, bindingTagService)
+		if v.Kind == SelfBinding {
+			encodeEntrypoint(b, s, bindingValue, v.Entrypoint, v.Props)
+			return
+		}
 		encodeDesignator(b, s, bindingValue, servicePrefix+v.Socket)
 	case KVBinding:
 		b.tag(s, bindingTagKV)
@@ -334,9 +346,6 @@ func encodeBindingValue(b *builder, s capnp.Struct, v *Binding) {
 	case ObjectBinding:
 		b.tag(s, bindingTagObject)
 		encodeObjectBinding(b, s, v)
-	case SelfBinding:
-		b.tag(s, bindingTagService)
-		encodeEntrypoint(b, s, bindingValue, v.Entrypoint, v.Props)
 	default:
 		b.keep(fmt.Errorf("binding %q is of unknown kind %d", v.Name, v.Kind))
 	}

@@ -307,7 +307,8 @@ func FuzzConfig(f *testing.F) {
 		}
 		// Our module names the main module in exactly one literal a line.
 		entry := string(got.Modules[0].Body)
-		if n := strings.Count(entry, "\n"); n != strings.Count(mustScript(t, string(entryDefault)), "\n") {
+		lines := strings.Count(mustScript(t, "entry")+mustScript(t, string(entryDefault)), "\n") + 2*len(namedExports(w))
+		if n := strings.Count(entry, "\n"); n != lines {
 			t.Errorf("our module has %d lines:\n%s", n, entry)
 		}
 		if slices.ContainsFunc(w.Modules, func(m Module) bool { return cleanName(m.Name) == got.Modules[0].Name }) {
@@ -347,7 +348,7 @@ func FuzzLogLine(f *testing.F) {
 			if l.Kind == Exception || l.Kind == 0 {
 				t.Errorf("line %+v", l)
 			}
-			if l.Ray != "" && validRay(l.Ray) != l.Ray {
+			if l.Invocation != "" && validInvocation(l.Invocation) != l.Invocation {
 				t.Errorf("ray %q", l.Ray)
 			}
 			if level(l.Level) != l.Level || l.Time.IsZero() {

@@ -42,7 +42,8 @@
 // # The entry module
 //
 // The main module in the config is ours (js/entry.js). It re-exports everything of
-// the worker's main module and wraps the handlers of its default export, so that
+// the worker's main module and wraps the handlers of its default export, its named
+// entrypoints and its Durable Objects, so that
 // they run in an AsyncLocalStorage that holds the ray of the request. From there
 // the patched console puts the ray before each line, and wrapped bindings put it
 // into the header selvage-ray. An exception that leaves a handler is reported with

@@ -22,6 +22,8 @@ const (
 	moduleTagged      = "selvage-internal:tagged"
 	moduleSubrequests = "selvage-internal:subrequests"
 	moduleDispatch    = "selvage-internal:dispatch"
+	moduleCalls       = "selvage-internal:calls"
+	moduleService     = "selvage-internal:service"
 	// ModuleRateLimit makes a rate limiting binding of a "fetcher" and a "config"
 	// {binding, limit, period}.
 	ModuleRateLimit = "selvage-internal:ratelimit"
@@ -46,12 +48,12 @@ func newSecrets() secrets {
 	}
 }
 
-// An entryKind is the name of the embedded module that becomes the main module.
+// An entryKind is the name of the file with which the main module ends.
 type entryKind string
 
 const (
-	entryDefault entryKind = "entry"       // has a default export
-	entryPlain   entryKind = "entry_plain" // has none
+	entryDefault entryKind = "entry_default" // has a default export
+	entryPlain   entryKind = "entry_plain"   // has none
 )
 
 // newPlan puts our modules around the worker's. It also returns the name of the
@@ -61,8 +63,11 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 	for _, m := range []struct {
 		name, file string
 		internal   bool
-	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {moduleSubrequests, "subrequests", true}, {ModuleRateLimit, "ratelimit", true}, {sec.trace, "trace", false}} {
-		source, err := script(m.file, map[string]string{"HEADER": HeaderBindingRay, "NONCE": sec.nonce, "DISPATCH": sec.dispatch, "SUBREQUESTS": strconv.Itoa(w.Subrequests)})
+	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {moduleSubrequests, "subrequests", true}, {moduleCalls, "calls", true}, {moduleService, "service", true}, {ModuleRateLimit, "ratelimit", true}, {sec.trace, "trace", false}} {
+		source, err := script(m.file, map[string]string{
+			"HEADER": HeaderBindingRay, "NONCE": sec.nonce, "DISPATCH": sec.dispatch, "SUBREQUESTS": strconv.Itoa(w.Subrequests),
+			"RAY": HeaderRay, "THROWN": HeaderThrown, "DEPTH": strconv.Itoa(MaxDepth),
+		})
 		if err != nil {
 			return nil, "", err
 		}
@@ -74,20 +79,36 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 	if w.ServiceWorker {
 		return p, "", nil
 	}
-	source, err := script(string(kind), map[string]string{
-		"RAY": HeaderRay, "TRACE": sec.trace, "MAIN": "./" + cleanName(w.Modules[0].Name),
-	})
+	source, err := entrySource(w, sec, kind)
 	if err != nil {
 		return nil, "", err
 	}
-	objects, err := objectsSource(w, sec)
-	if err != nil {
-		return nil, "", err
-	}
-	source += objects
 	entry = entryName(w.Modules)
 	p.modules = append([]Module{{Name: entry, Kind: ESModule, Body: []byte(source)}}, w.Modules...)
 	return p, entry, nil
+}
+
+// entrySource puts the parts of the entry module together.
+func entrySource(w *Worker, sec secrets, kind entryKind) (string, error) {
+	var out strings.Builder
+	for _, part := range []string{"entry", string(kind)} {
+		source, err := script(part, map[string]string{
+			"RAY": HeaderRay, "TRACE": sec.trace, "MAIN": "./" + cleanName(w.Modules[0].Name),
+		})
+		if err != nil {
+			return "", err
+		}
+		out.WriteString(source)
+	}
+	named, err := namedSource(w)
+	if err != nil {
+		return "", err
+	}
+	objects, err := objectsSource(w, sec)
+	if err != nil {
+		return "", err
+	}
+	return out.String() + named + objects, nil
 }
 
 // script returns an embedded module with its placeholders filled. Values are

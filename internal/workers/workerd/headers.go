@@ -13,6 +13,9 @@ const (
 	// The runtime takes it out of incoming requests and puts it into outgoing
 	// ones.
 	HeaderProto = "selvage-proto"
+	// HeaderThrown marks an answer that stands for an exception of the fetch
+	// handler of a worker that another one called; its body is {name, message}.
+	HeaderThrown = "selvage-thrown"
 	// HeaderBindingRay carries the ray of the request during which a binding
 	// was called; see Binding.TagRay.
 	HeaderBindingRay = "selvage-ray"
@@ -21,6 +24,10 @@ const (
 // ConnectHost is the target of a CONNECT request that turns a connection into
 // one of Cap'n Proto RPC, on sockets that speak it.
 const ConnectHost = "selvage-rpc"
+
+// MaxDepth is how many calls of bindings may lead to one another, as on the
+// original platform.
+const MaxDepth = 32
 
 // Files in a worker's private folder.
 const (

@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	rayLen = 16
 	// Bounds on the exceptions whose second mention, by the runtime, is still
 	// awaited.
 	maxPending    = 64
@@ -116,7 +115,8 @@ func (r *logReader) line(b []byte) {
 		r.marked(line, rest)
 		return
 	}
-	line.Ray, line.Message = cutRay(raw.Message)
+	line.Invocation, line.Message = cutRay(raw.Message)
+	line.Ray = rayOf(line.Invocation)
 	line.Message = r.cutFrames(line.Message)
 	if args, ok := r.args[line.Level]; ok {
 		line.Args = args
@@ -202,6 +202,10 @@ func (r *logReader) marked(line LogLine, text string) {
 		// Level and Args tell what the next line of the level is made of.
 		Level string          `json:"level"`
 		Args  json.RawMessage `json:"args"`
+		// Entrypoint and Event tell what began.
+		Entrypoint string          `json:"entrypoint"`
+		Event      json.RawMessage `json:"event"`
+		Status     int             `json:"status"`
 		started
 	}
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
@@ -219,7 +223,12 @@ func (r *logReader) marked(line LogLine, text string) {
 		}
 		r.args[level(m.Level)] = m.Args
 	case "finished":
-		line.Kind, line.Ray = Finished, validRay(m.Ray)
+		line.Kind, line.Status = Finished, m.Status
+		line.setInvocation(m.Ray)
+		r.emit(line)
+	case "began":
+		line.Kind, line.Entrypoint, line.Event = Began, m.Entrypoint, m.Event
+		line.setInvocation(m.Ray)
 		r.emit(line)
 	case "exception":
 		switch {
@@ -230,7 +239,7 @@ func (r *logReader) marked(line LogLine, text string) {
 			r.expect(m.Message)
 		}
 		line.Kind, line.Level = Exception, "error"
-		line.Ray = validRay(m.Ray)
+		line.setInvocation(m.Ray)
 		line.Message = exceptionText(m.Name, m.Message)
 		line.ErrorName, line.ErrorMessage = m.Name, m.Message
 		line.Stack = r.cutFrames(stackFrames(m.Stack))
@@ -307,7 +316,7 @@ func (r *logReader) timestamp(raw json.RawMessage) time.Time {
 // cutFrames takes the frames of our entry module out of a stack, wherever one is
 // printed.
 func (r *logReader) cutFrames(text string) string {
-	if r.entry == "" || !strings.Contains(text, r.entry) && !strings.Contains(text, moduleDispatch) {
+	if r.entry == "" || !strings.Contains(text, r.entry) && !strings.Contains(text, "selvage-internal:") {
 		return text
 	}
 	lines := strings.Split(text, "\n")
@@ -332,7 +341,7 @@ func (r *logReader) ourFrame(l string) bool {
 	}
 	rest = strings.TrimPrefix(rest, "async ")
 	rest = strings.TrimPrefix(rest, "file:///bundle/")
-	for _, ours := range [...]string{r.entry, moduleDispatch} {
+	for _, ours := range [...]string{r.entry, moduleDispatch, moduleCalls} {
 		if after, ok := strings.CutPrefix(rest, ours); ok && strings.HasPrefix(after, ":") {
 			return true
 		}
@@ -368,39 +377,6 @@ func parseLine(b []byte) (raw rawLine, ok bool) {
 		cut = cut[:len(cut)-1]
 	}
 	return raw, false
-}
-
-// cutRay takes off what our console patch put before a message.
-func cutRay(message string) (ray, rest string) {
-	if len(message) < rayLen+2 || message[0] != 1 {
-		return "", message
-	}
-	i := strings.IndexAny(message[1:min(len(message), 80)], "\x01\x02") + 1
-	if i == 0 {
-		return "", message
-	}
-	if ray = validRay(message[1:i]); ray == "" {
-		return "", message
-	}
-	rest = message[i+1:]
-	if message[i] == 2 {
-		rest = strings.TrimPrefix(rest, " ") // the marker was an argument of its own
-	}
-	return ray, rest
-}
-
-// validRay returns the sixteen hexadecimal digits of a ray, without the name of a
-// place that may follow, or nothing.
-func validRay(s string) string {
-	if len(s) < rayLen || (len(s) > rayLen && s[rayLen] != '-') {
-		return ""
-	}
-	for _, c := range []byte(s[:rayLen]) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return ""
-		}
-	}
-	return s[:rayLen]
 }
 
 func level(s string) string {

@@ -89,7 +89,7 @@ func objectsSource(w *Worker, sec secrets) (string, error) {
 	if len(w.Objects) == 0 {
 		return "", nil
 	}
-	source, err := script("objects", map[string]string{"TRACE": sec.trace})
+	source, err := script("objects", map[string]string{"TRACE": sec.trace, "RAY": HeaderRay})
 	if err != nil {
 		return "", err
 	}

@@ -109,6 +109,9 @@ type Binding struct {
 	// RPC says that a FetcherBinding's socket speaks Cap'n Proto RPC, too: the
 	// worker can call methods. Bindings with one Socket agree on it.
 	RPC bool
+	// Calls makes of a FetcherBinding or SelfBinding one that a worker calls others
+	// by: each call is an invocation of its own; see js/calls.js.
+	Calls bool
 	// Entrypoint and Props are what a SelfBinding leads to, as in [Socket].
 	Entrypoint, Props string
 	// Wrapped is set for a WrappedBinding.
@@ -159,11 +162,20 @@ type LogLine struct {
 	// Ray is the id of the request during which it happened; empty when there
 	// was none or it is not known.
 	Ray string
+	// Invocation is the Ray, with a step for each call from one worker to another
+	// that led to the invocation; see js/calls.js.
+	Invocation string
 	// Message is bounded by supervise.MaxLine.
 	Message string
 	// Stack is set for an Exception: the frames, one a line, without the
 	// message.
 	Stack string
+	// Entrypoint and Event, of Began, say what began: the name of an export (empty is
+	// the default one), and a JSON object as trace items have it.
+	Entrypoint string
+	Event      json.RawMessage
+	// Status, of Finished, is that of the answer that was given; 0 for none.
+	Status int
 	// ErrorName and ErrorMessage are the parts of an Exception's Message; the name
 	// is empty for what is no Error.
 	ErrorName, ErrorMessage string
@@ -184,6 +196,9 @@ const (
 	Exception
 	// Runtime is said by workerd itself.
 	Runtime
+	// Began says, while a tail is open, that an invocation has begun of which the
+	// platform does not know. It may be said twice.
+	Began
 	// Finished says, while a tail is open, that the handler of the request with
 	// this ray and all that it gave to waitUntil have ended. It has no Message.
 	Finished

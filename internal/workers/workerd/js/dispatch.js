@@ -71,7 +71,9 @@ class ScheduledController {
 // requests know their redacted parts, too.
 function traces(items) {
   for (const item of items) {
-    const request = item.event?.request;
+    const { event } = item;
+    if (typeof event?.scheduledTime === "string") event.scheduledTime = new Date(event.scheduledTime);
+    const request = event?.request;
     if (!request) continue;
     const { unredacted } = request;
     delete request.unredacted;

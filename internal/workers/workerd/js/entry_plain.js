@@ -1,11 +1,7 @@
-// For a main module without a default export, which this module then must not
-// have either: such a worker registers its handlers with addEventListener or
-// offers named entrypoints only.
-import { entrypoints, started } from "@@TRACE@@";
-import { WorkerEntrypoint } from "cloudflare:workers";
-import * as user from "@@MAIN@@";
-export * from "@@MAIN@@";
 
+// The end of the entry module for a main module without a default export, which
+// this module then must not have either: such a worker registers its handlers with
+// addEventListener or offers named entrypoints only.
 started({
   default: "default" in user,
   handlers: [],

@@ -3,17 +3,18 @@
 import { current } from "selvage-internal:als";
 import "selvage-internal:subrequests";
 import { KEY, collect, collected, dispatch, settle, tail } from "selvage-internal:dispatch";
+import { CALL, answer, loopback, newRay, objectStep, remote, thrown } from "selvage-internal:calls";
 
 // The entry module runs handlers in it. (It does that itself: a function of this
 // module would show this module's name in every stack.)
-export { KEY, collect, collected, current, dispatch, tail };
+export { CALL, KEY, answer, collect, collected, current, dispatch, loopback, newRay, objectStep, remote, tail, thrown };
 
 const { apply } = Reflect;
 const { slice } = String.prototype;
 const { stringify } = JSON;
 const { getPrototypeOf, prototype: plain } = Object;
 const { isArray } = Array;
-const emit = console.log;
+const emit = console.log, emitError = console.error;
 
 // Lines that only the platform may write begin with this. It is different in
 // every process, so a worker that prints such lines is not believed.
@@ -67,17 +68,34 @@ function logged(original, level, args) {
   }
 }
 
+// Says while a tail is open that an invocation begins of which nobody outside
+// knows. It is said on both streams, which are read by two readers: the next line
+// may come on either.
+export function began(ray, entrypoint, event) {
+  const line = MARK + stringify({ type: "began", ray, entrypoint, event });
+  apply(emit, console, [line]);
+  apply(emitError, console, [line]);
+}
+
+// What trace items say of a request.
+export function described(request) {
+  const headers = {};
+  for (const [name, value] of request.headers) headers[name] = value;
+  return { url: request.url, method: request.method, headers, cf: request.cf };
+}
+
 // Says when a handler and all that it gave to waitUntil have ended; the invocation
 // is kept alive until then.
 export function finished(ray, result, list, waitUntil, ctx) {
   const done = (async () => {
+    let status;
     try {
-      await result;
+      status = (await result)?.status;
     } catch {
       // It was reported.
     }
     await settle(list, () => {});
-    apply(emit, console, [MARK + stringify({ type: "finished", ray })]);
+    apply(emit, console, [MARK + stringify({ type: "finished", ray, status: typeof status === "number" ? status : 0 })]);
   })();
   if (waitUntil !== undefined && ctx) apply(waitUntil, ctx, [done]);
 }
