@@ -14,7 +14,7 @@ export CGO_CFLAGS ?= -g -O2 -DSQLITE_ENABLE_STMT_SCANSTATUS -DSQLITE_ENABLE_BYTE
 export CGO_LDFLAGS ?= -g -O2 -lm
 
 NODE_DEPS := tools/node_modules/.installed
-APP_DEPS  := examples/links/node_modules/.installed
+APP_DEPS  := examples/links/node_modules/.installed examples/papers/node_modules/.installed
 LINTER    := tools/bin/golangci-lint
 BLOB      := internal/runtimebin/workerd.zst
 # What has files of its own for each system and needs no C compiler.
@@ -31,9 +31,9 @@ $(NODE_DEPS): tools/package.json tools/package-lock.json tools/.npmrc
 	@npm --prefix tools ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(APP_DEPS): examples/links/package.json examples/links/package-lock.json examples/links/.npmrc
-	@echo "installing what examples/links imports"
-	@npm --prefix examples/links ci --ignore-scripts --no-audit --no-fund --loglevel=error
+examples/%/node_modules/.installed: examples/%/package.json examples/%/package-lock.json examples/%/.npmrc
+	@echo "installing what examples/$* imports"
+	@npm --prefix examples/$* ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(LINTER): tools/go.mod tools/go.sum

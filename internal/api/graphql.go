@@ -18,12 +18,14 @@ import (
 type Insights interface {
 	Statements(ctx context.Context, account string, q d1.StatsQuery) ([]d1.Stats, error)
 	Hours(ctx context.Context, account, database string, from, to time.Time) ([]d1.Activity, error)
+	Plans(ctx context.Context, database string, stats []d1.Stats) ([]d1.Plan, error)
 	Loops(ctx context.Context, database string, from time.Time) ([]d1.StoredLoop, error)
 }
 
 func d1InsightRoutes() []route {
 	return []route{
 		{Method: http.MethodPost, Pattern: "/graphql", Scope: accounts.ScopeD1Read, MaxBody: smallBody, Handler: postGraphQL},
+		{Method: http.MethodGet, Pattern: ownPath + "/d1/{database}/insights", Scope: accounts.ScopeD1Read, Handler: getInsights},
 	}
 }
 

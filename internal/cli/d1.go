@@ -23,7 +23,7 @@ func (a *app) d1() *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(a.d1Create(), a.d1List(), a.d1Info(), a.d1Execute(), a.d1Migrate(), a.d1Import(), a.d1Export(), a.d1Delete())
+	cmd.AddCommand(a.d1Create(), a.d1List(), a.d1Info(), a.d1Insights(), a.d1Execute(), a.d1Migrate(), a.d1Import(), a.d1Export(), a.d1Delete())
 	return cmd
 }
 
@@ -102,9 +102,17 @@ func (a *app) d1Info() *cobra.Command {
 		Example: "  selvage d1 info papers",
 		Args:    oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.d1On(cmd.Context(), args[0], func(_ context.Context, _ *client.Client, db client.D1Database) error {
+			return a.d1On(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, db client.D1Database) error {
+				in, err := c.D1Insights(ctx, db.UUID, client.D1InsightsQuery{Limit: 1})
+				if err != nil {
+					return err
+				}
 				if a.json {
-					return a.printJSON(db)
+					return a.printJSON(struct {
+						client.D1Database
+
+						Last24h client.D1Activity `json:"last_24h"`
+					}{db, in.Activity})
 				}
 				w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 				for _, row := range [][2]string{
@@ -114,6 +122,10 @@ func (a *app) d1Info() *cobra.Command {
 					{"size", megabytes(db.FileSize)},
 					{"tables", strconv.Itoa(db.NumTables)},
 					{"durability", db.Durability},
+					{"read queries in 24 h", strconv.FormatInt(in.Activity.ReadQueries, 10)},
+					{"write queries in 24 h", strconv.FormatInt(in.Activity.WriteQueries, 10)},
+					{"rows read in 24 h", strconv.FormatInt(in.Activity.RowsRead, 10)},
+					{"rows written in 24 h", strconv.FormatInt(in.Activity.RowsWritten, 10)},
 				} {
 					fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1])) //nolint:errcheck // Flush tells
 				}

@@ -70,6 +70,17 @@ func TestD1(t *testing.T) {
 	oneLine(t, d1("import", "copy", filepath.Join(dir, "bad.sql")), 1, "Statement 2 failed: no such table: nowhere")
 	oneLine(t, d1("import", "copy", filepath.Join(dir, "none.sql")), 1, "none.sql")
 	oneLine(t, d1("export", "copy", "--table", "nowhere"), 1, `no table "nowhere"`)
+	if out := must("insights", "papers", "--sort-by", "count", "--limit", "20"); !strings.Contains(out, "SELECT n, a FROM t ORDER BY n DESC") || !strings.Contains(out, `with CREATE INDEX "t_by_n" ON "t" ("n")`) || !strings.Contains(out, "SCAN t  <- all rows") {
+		t.Errorf("insights: %s", out)
+	}
+	if out := must("insights", "papers", "--json"); !strings.Contains(out, `"full_scan":true`) {
+		t.Errorf("insights --json: %s", out)
+	}
+	oneLine(t, d1("insights", "papers", "--time-period", "40d"), 1, "up to 31 days")
+	oneLine(t, d1("insights", "papers", "--sort-by", "luck"), 1, "sort_by must be")
+	if out := must("info", "papers"); !regexp.MustCompile(`write queries in 24 h +[1-9]`).MatchString(out) {
+		t.Errorf("info: %s", out)
+	}
 	if out := must("info", "copy"); !strings.Contains(out, "tables") || !strings.Contains(out, "full") {
 		t.Errorf("info: %s", out)
 	}

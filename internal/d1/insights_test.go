@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/d1"
+	"github.com/selvage-dev/selvage/internal/d1/insights"
 	"github.com/selvage-dev/selvage/internal/store"
 )
 
@@ -121,6 +122,8 @@ func TestStoredStatementsAreBounded(t *testing.T) {
 		t.Errorf("%d statements, %d runs", len(all), runs)
 	}
 }
+
+func normal(sql string) string { return insights.Normalize(sql) }
 
 func statsAll(tb testing.TB, s *d1.Service) []d1.Stats {
 	tb.Helper()

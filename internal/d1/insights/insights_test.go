@@ -195,3 +195,28 @@ func BenchmarkNormalize(b *testing.B) {
 		insights.Normalize(sql)
 	}
 }
+
+func TestCandidates(t *testing.T) {
+	t.Parallel()
+	tables := map[string][]string{"papers": {"id", "title", "year"}, "my authors": {"id", "name", "paper_id"}}
+	for sql, want := range map[string]string{
+		"SELECT 1":                               "[]",
+		"SELECT * FROM papers WHERE year = 3":    "[{papers [{year false}]}]",
+		"SELECT * FROM papers WHERE nothing = 3": "[]",
+		"SELECT * FROM papers p WHERE p.YEAR IN (1) AND p.title > 'a' ORDER BY p.title DESC": "[{papers [{year false} {title false}]} {papers [{year false}]} {papers [{title false}]}]",
+		"SELECT * FROM papers ORDER BY year DESC, title":                                     "[{papers [{year true} {title false}]}]",
+		"SELECT * FROM papers JOIN [my authors] a ON a.paper_id = papers.id":                 "[{papers [{id false}]} {my authors [{paper_id false}]}]",
+		"DELETE FROM papers WHERE (year) IS NOT NULL OR title LIKE 'a'":                      "[]",
+	} {
+		if got := fmt.Sprint(insights.Candidates(sql, tables)); got != want {
+			t.Errorf("%s\n got %s\nwant %s", sql, got, want)
+		}
+	}
+}
+
+func FuzzCandidates(f *testing.F) {
+	f.Add("SELECT * FROM papers p WHERE p.year IN (1) ORDER BY \"title\" DESC", "year")
+	f.Fuzz(func(_ *testing.T, sql, column string) {
+		insights.Candidates(sql, map[string][]string{"papers": {"id", "title", column}})
+	})
+}

@@ -341,3 +341,58 @@ func TestLastStatementEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainFollowsSchema holds that a plan is that of the schema as it is now, also when
+// another connection has changed it.
+func TestExplainFollowsSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	var conns []*native.Conn
+	for range 2 {
+		c, err := native.Open(path, native.Options{Create: true, Setup: "PRAGMA journal_mode=WAL"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		conns = append(conns, c)
+	}
+	run(t, conns[0], "CREATE TABLE t (a)")
+	const explain = "EXPLAIN QUERY PLAN SELECT * FROM t WHERE a = 1"
+	for range 2 {
+		if got, _ := run(t, conns[1], explain); !strings.Contains(got, "SCAN t") {
+			t.Error(got)
+		}
+	}
+	run(t, conns[0], "CREATE INDEX i ON t (a)")
+	if got, _ := run(t, conns[1], explain); !strings.Contains(got, "INDEX i") {
+		t.Errorf("after the index was made: %s", got)
+	}
+}
+
+// TestPrepareFollowsSchema holds that what another connection has dropped can be made
+// again.
+func TestPrepareFollowsSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	var conns []*native.Conn
+	for range 2 {
+		c, err := native.Open(path, native.Options{Create: true, Setup: "PRAGMA journal_mode=WAL"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		conns = append(conns, c)
+	}
+	run(t, conns[0], "CREATE TABLE t (a)")
+	run(t, conns[1], "SELECT * FROM t")
+	run(t, conns[0], "DROP TABLE t")
+	if _, _, err := conns[1].Prepare("CREATE TABLE t (a)"); err != nil {
+		t.Error(err)
+	}
+}

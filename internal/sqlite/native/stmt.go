@@ -46,13 +46,32 @@ func (e *TransactionError) Unwrap() error { return e.Err }
 // Prepare returns the first statement of sql, compiled now or earlier, and the
 // text behind it. It belongs to the connection: the caller does not end it.
 func (k *Conn) Prepare(sql string) (s *Stmt, rest string, err error) {
-	if s := k.stmts.get(sql); s != nil {
-		return s, "", nil
+	old := k.stmts.get(sql)
+	if old != nil && !old.Explain {
+		return old, "", nil
 	}
-	if s, rest, err = k.compile(sql); err == nil {
+	s, rest, err = k.compile(sql)
+	// SQLite looks whether another connection has changed the schema when a statement
+	// runs. One that explains runs nothing, and one that cannot be compiled ("index i already exists")
+	// perhaps could.
+	if err == nil && s.Explain || isCode(err, CodeError) {
+		if err == nil {
+			C.nat_finalize(&s.c)
+		}
+		if err := k.Exec("SELECT 1 FROM sqlite_schema LIMIT 0"); err != nil {
+			return nil, "", err
+		}
+		s, rest, err = k.compile(sql)
+	}
+	if err == nil {
 		k.stmts.put(sql[:len(sql)-len(rest)], s)
 	}
 	return s, rest, err
+}
+
+func isCode(err error, code int) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Primary() == code
 }
 
 // compile is Prepare without the cache.
