@@ -64,7 +64,7 @@ func (s *server) routes() []route {
 	}
 	for _, family := range [][]route{
 		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), zoneRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), selvageRoutes(),
-		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(),
+		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(), pagesTailRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

@@ -41,7 +41,7 @@ func TestRouteTable(t *testing.T) {
 		t.Fatalf("%d routes: the walk is broken", len(routes))
 	}
 	open := []string{"/healthz", "/readyz"}
-	secret := []string{"/client/v4/accounts/{account}/workers/scripts/{script}/tails/{tail}/events"}
+	secret := []string{"/client/v4/accounts/{account}/workers/scripts/{script}/tails/{tail}/events", "/client/v4/accounts/{account}/pages/projects/{project}/deployments/{deployment}/tails/{tail}/events"}
 	ticketed := []string{
 		"/client/v4/accounts/{account}/workers/assets/upload", "/client/v4/accounts/{account}/workers/assets/upload/{hash}",
 		"/client/v4/accounts/{account}/d1/database/{database}/import/{digest}", "/client/v4/accounts/{account}/d1/database/{database}/export/file",

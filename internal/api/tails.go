@@ -30,8 +30,8 @@ type tailJSON struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// openTail opens a tail for the caller, whose filters are the body.
-func (c *call) openTail() (*tail.Tail, error) {
+// tailFilter reads the filters, which are the body.
+func (c *call) tailFilter() (*tail.Filter, error) {
 	body, err := io.ReadAll(c.r.Body)
 	if err != nil {
 		return nil, err
@@ -44,13 +44,26 @@ func (c *call) openTail() (*tail.Tail, error) {
 	if bad, ok := errors.AsType[*tail.FilterError](err); ok {
 		return nil, &apiError{Code: codeBadRequest, Message: bad.Text, Err: err}
 	}
+	return f, err
+}
+
+// openTail opens a tail for the caller, whose filters are the body.
+func (c *call) openTail() (*tail.Tail, error) {
+	f, err := c.tailFilter()
+	if err != nil {
+		return nil, err
+	}
 	if err := c.exists(); err != nil {
 		return nil, err
 	}
-	t, err := c.Tails.Open(tail.Script{Account: c.account(), Name: c.script()}, f)
+	return c.watch(tail.Script{Account: c.account(), Name: c.script()}, f)
+}
+
+func (c *call) watch(script tail.Script, f *tail.Filter) (*tail.Tail, error) {
+	t, err := c.Tails.Open(script, f)
 	switch {
 	case errors.Is(err, tail.ErrTooMany):
-		return nil, errf(codeTooManyTails, "the worker %s has as many tails as it may have; end one of them first", c.script())
+		return nil, errf(codeTooManyTails, "the worker %s has as many tails as it may have; end one of them first", script.Name)
 	case err != nil:
 		return nil, errf(codeUnavailable, "the platform is stopping; try again when it is back")
 	}
@@ -63,15 +76,20 @@ func createTail(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.tailAddress(t, "/workers/scripts/"+c.script()), nil
+}
+
+// tailAddress says where to read a tail of what is at path.
+func (c *call) tailAddress(t *tail.Tail, path string) tailJSON {
 	scheme := "ws"
 	if c.r.TLS != nil || c.r.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "wss"
 	}
 	u := url.URL{
-		Scheme: scheme, Host: c.r.Host, Path: "/client/v4/accounts/" + c.account() + "/workers/scripts/" + c.script() + "/tails/" + t.ID + "/events",
+		Scheme: scheme, Host: c.r.Host, Path: "/client/v4/accounts/" + c.account() + path + "/tails/" + t.ID + "/events",
 		RawQuery: url.Values{"ticket": {t.Ticket()}}.Encode(), // no log has queries
 	}
-	return tailJSON{ID: t.ID, URL: u.String(), ExpiresAt: t.Expires}, nil
+	return tailJSON{ID: t.ID, URL: u.String(), ExpiresAt: t.Expires}
 }
 
 func deleteTail(c *call) (any, error) {
@@ -81,7 +99,11 @@ func deleteTail(c *call) (any, error) {
 
 // readTail is the WebSocket. Its ticket takes the place of a token: wrangler sends none.
 func readTail(c *call) (any, error) {
-	t, err := c.Tails.Find(tail.Script{Account: c.account(), Name: c.script()}, c.params["tail"], c.query().Get("ticket"))
+	return c.readTail(tail.Script{Account: c.account(), Name: c.script()})
+}
+
+func (c *call) readTail(script tail.Script) (any, error) {
+	t, err := c.Tails.Find(script, c.params["tail"], c.query().Get("ticket"))
 	if err != nil {
 		return nil, &apiError{Code: codeAuthentication, Message: "Authentication error: there is no such tail, or not with this ticket; open another one", Err: err}
 	}

@@ -80,7 +80,7 @@ func (s *Service) deploymentBy(ctx context.Context, p *projectRow, where string,
 func (s *Service) public(p *projectRow, r *deploymentRow) Deployment {
 	return Deployment{
 		ID: r.id, Short: r.short, Number: r.number, ProjectID: p.id, ProjectName: p.name, Branch: p.branch,
-		Environment: r.environment, Commit: r.doc.Commit, Trigger: r.doc.Trigger, Files: r.doc.Files, Functions: r.doc.Bundle != nil,
+		Environment: r.environment, Commit: r.doc.Commit, Trigger: r.doc.Trigger, Files: r.doc.Files, Functions: r.doc.Bundle != nil, Version: r.version.String,
 		URL: s.URL(r.short + "." + s.Hostname(p.name)), Config: r.doc.Config, Stages: r.stages(),
 		CreatedAt: r.createdAt, Succeeded: r.succeeded, Source: r.doc.Source,
 	}

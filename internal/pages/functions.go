@@ -14,32 +14,57 @@ const assetsBinding = "ASSETS"
 
 // startFunctions makes the version of a deployment's code.
 func (s *Service) startFunctions(ctx context.Context, r *projectRow, d *deploymentRow) (version string, err error) {
-	metadata, err := s.metadata(r, d)
+	metadata, modules, err := s.metadata(ctx, r, d)
 	if err != nil {
 		return "", err
 	}
 	return s.o.Functions.Create(ctx, &FunctionsSpec{
 		Account: r.account, Project: r.name, Deployment: d.id,
-		Metadata: metadata, Modules: d.doc.Bundle.Modules, Source: d.doc.Source,
+		Metadata: metadata, Modules: modules, Source: d.doc.Source,
 	})
 }
 
 // metadata makes that of a Worker's upload. With a wrangler file the bundle has
 // all of it but the secrets, which are in no file; without one the project's
 // settings say what there is.
-func (s *Service) metadata(r *projectRow, d *deploymentRow) (json.RawMessage, error) {
+func (s *Service) metadata(ctx context.Context, r *projectRow, d *deploymentRow) (json.RawMessage, []Module, error) {
 	var in map[string]json.RawMessage
 	if err := json.Unmarshal(d.doc.Bundle.Metadata, &in); err != nil || in == nil {
-		return nil, &RefusedError{Text: "The metadata of the Functions bundle is not a JSON object.", Err: err}
+		return nil, nil, &RefusedError{Text: "The metadata of the Functions bundle is not a JSON object.", Err: err}
 	}
-	config := d.doc.Config
-	var bindings []map[string]any
 	out := map[string]any{}
-	for _, key := range []string{"main_module", "limits", "placement", "observability"} {
+	for _, key := range []string{"body_part", "limits", "placement", "observability"} {
 		if raw, ok := in[key]; ok {
 			out[key] = raw
 		}
 	}
+	var main string
+	if raw, ok := in["main_module"]; ok && json.Unmarshal(raw, &main) != nil {
+		return nil, nil, &RefusedError{Text: "The main_module in the metadata of the Functions bundle is no text."}
+	}
+	main, modules, err := s.withFallback(ctx, main, d.doc.Bundle.Modules)
+	if err != nil {
+		return nil, nil, err
+	}
+	if main != "" {
+		out["main_module"] = main
+	}
+	bindings, err := s.configured(r, d, in, out)
+	if err != nil {
+		return nil, nil, err
+	}
+	out["bindings"] = s.withOwn(r, d, bindings)
+	raw, err := json.Marshal(out)
+	if err != nil {
+		return nil, nil, errors.New("the metadata of the Functions cannot be written") // its text may have secrets
+	}
+	return raw, modules, nil
+}
+
+// configured returns the bindings, and puts the compatibility settings into out.
+func (s *Service) configured(r *projectRow, d *deploymentRow, in map[string]json.RawMessage, out map[string]any) ([]map[string]any, error) {
+	config := d.doc.Config
+	var bindings []map[string]any
 	if d.doc.ConfigHash != "" {
 		if raw, ok := in["bindings"]; ok {
 			if err := json.Unmarshal(raw, &bindings); err != nil {
@@ -62,12 +87,7 @@ func (s *Service) metadata(r *projectRow, d *deploymentRow) (json.RawMessage, er
 	if err != nil {
 		return nil, fmt.Errorf("bindings of project %s: %w", r.name, err)
 	}
-	out["bindings"] = s.withOwn(r, d, append(bindings, own...))
-	raw, err := json.Marshal(out)
-	if err != nil {
-		return nil, errors.New("the metadata of the Functions cannot be written") // its text may have secrets
-	}
-	return raw, nil
+	return append(bindings, own...), nil
 }
 
 func (c Config) secretsOnly() Config {

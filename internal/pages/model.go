@@ -70,6 +70,7 @@ type Deployment struct {
 	Aliases     []string // URLs of branches that lead to it now
 	Files       int
 	Functions   bool
+	Version     string // of the Functions, with which they log; "" without any
 	Config      Config // as it was when the deployment was made
 	Stages      []Stage
 	CreatedAt   time.Time

@@ -100,16 +100,26 @@ func TestPagesStatic(t *testing.T) {
 	p.pagesDeployments(t, dir, second)
 }
 
+type pagesListed struct {
+	ID          string `json:"Id"`
+	Environment string `json:"Environment"`
+}
+
+func (p *platform) pagesList(t *testing.T, dir, name string) (list []pagesListed) {
+	t.Helper()
+	out := p.must(t, dir, "pages", "deployment", "list", "--project-name", name, "--json")
+	if err := json.Unmarshal([]byte(out[strings.Index(out, "["):]), &list); err != nil {
+		t.Fatalf("deployment list: %v\n%s", err, out)
+	}
+	return list
+}
+
 // pagesDeployments lists and deletes what TestPagesStatic deployed.
 func (p *platform) pagesDeployments(t *testing.T, dir, active string) {
 	t.Helper()
-	out := p.must(t, dir, "pages", "deployment", "list", "--project-name", "web", "--json")
-	var list []struct {
-		ID          string `json:"Id"`
-		Environment string `json:"Environment"`
-	}
-	if err := json.Unmarshal([]byte(out[strings.Index(out, "["):]), &list); err != nil || len(list) != 3 {
-		t.Fatalf("deployment list: %v\n%s", err, out)
+	list := p.pagesList(t, dir, "web")
+	if len(list) != 3 {
+		t.Fatalf("deployment list: %v", list)
 	}
 	for _, d := range list {
 		out, err := p.wrangler(t, dir, "pages", "deployment", "delete", d.ID, "--project-name", "web", "--force")

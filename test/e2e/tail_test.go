@@ -81,10 +81,16 @@ func (p *platform) background(t *testing.T, dir string, env []string, args ...st
 // an event shows: so requests to /ready are made until one is there.
 func (p *platform) wranglerTail(t *testing.T, name string, args ...string) *follower {
 	t.Helper()
+	return p.wranglerFollow(t, slices.Concat([]string{"tail", name}, args)...)
+}
+
+// wranglerFollow runs a command of wrangler that does not end by itself.
+func (p *platform) wranglerFollow(t *testing.T, args ...string) *follower {
+	t.Helper()
 	env := append(cleanEnv(t), "HOME="+t.TempDir(), "CLOUDFLARE_API_BASE_URL="+p.APIURL+"/client/v4", "CLOUDFLARE_API_TOKEN="+p.Token,
 		"CLOUDFLARE_ACCOUNT_ID="+p.AccountID, "WRANGLER_SEND_METRICS=false", "CLOUDFLARE_CF_FETCH_ENABLED=false", "FORCE_COLOR=0")
 	script := filepath.Join(repo(t), "tools", "node_modules", "wrangler", "bin", "wrangler.js")
-	return p.background(t, t.TempDir(), env, slices.Concat([]string{nodePath(env), script, "tail", name}, args)...)
+	return p.background(t, t.TempDir(), env, slices.Concat([]string{nodePath(env), script}, args)...)
 }
 
 // items are those that were printed, without the probes.
