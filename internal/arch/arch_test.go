@@ -32,10 +32,10 @@ var layers = map[string]layer{
 	"upstream": tool, "sockio": tool, "cron": tool, "tail": tool, "websock": tool, "assets": tool, "config": tool, "runtimebin": tool, "sandbox": tool, "arch": tool,
 	"httpcache": tool, "ann": tool,
 
-	"rpcrelay": tool, "bundle": tool, "project": tool,
+	"rpcrelay": tool, "bundle": tool, "project": tool, "gitrepo": tool,
 
 	"accounts": service, "d1": service, "workers": service, "kv": service,
-	"cache": service, "ratelimit": service, "pages": service,
+	"cache": service, "ratelimit": service, "pages": service, "builds": service,
 
 	"edge": door, "api": door, "bindings": door,
 

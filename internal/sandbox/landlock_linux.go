@@ -48,7 +48,9 @@ func restrictFiles(s *Spec) error {
 	}
 	size := unsafe.Sizeof(attr.Handled_access_fs)
 	if abi >= 4 {
-		attr.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+		if s.Loopback == 0 {
+			attr.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+		}
 		size += unsafe.Sizeof(attr.Handled_access_net)
 	}
 	if abi >= 5 {
@@ -93,6 +95,27 @@ func allowAll(ruleset int, s *Spec, write uint64) error {
 		if err := allow(ruleset, path, write); err != nil {
 			return err
 		}
+	}
+	for _, b := range s.Work {
+		path := b.Source
+		if s.Namespaces {
+			path = b.Target
+		}
+		if err := allow(ruleset, path, write|unix.LANDLOCK_ACCESS_FS_EXECUTE|lockNever&^unix.LANDLOCK_ACCESS_FS_MAKE_CHAR&^unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK); err != nil {
+			return err
+		}
+	}
+	if s.System {
+		if err := allow(ruleset, "/proc", lockRead|unix.LANDLOCK_ACCESS_FS_WRITE_FILE); err != nil {
+			return err
+		}
+		if err := allow(ruleset, "/dev", lockRead|unix.LANDLOCK_ACCESS_FS_WRITE_FILE); err != nil {
+			return err
+		}
+		if err := allow(ruleset, "/dev/shm", write); err != nil {
+			return err
+		}
+		return nil
 	}
 	for _, path := range devices() {
 		if err := allow(ruleset, path, unix.LANDLOCK_ACCESS_FS_READ_FILE|unix.LANDLOCK_ACCESS_FS_WRITE_FILE); err != nil {

@@ -52,11 +52,17 @@ type step struct {
 // bounding set needs one, seccomp and Landlock need no_new_privs, and the filter
 // forbids some of what comes before it.
 func steps(s *Spec) []step {
-	out := []step{{"set resource limits", limitResources}}
+	out := []step{{"set resource limits", func() error { return limitResources(&s.Limits) }}}
+	if s.Loopback > 0 {
+		out = append(out, step{"bring up loopback", func() error { return loopback(s) }})
+	}
 	if s.Namespaces {
 		out = append(out, step{"make a root of its own", func() error { return makeRoot(s) }})
 	} else {
 		out = append(out, step{"enter the private folder", func() error { return unix.Chdir(s.Dir) }})
+	}
+	if s.User > 0 {
+		out = append(out, step{"become another user", func() error { return becomeUser(s.User) }})
 	}
 	out = append(out, step{"give up privileges", dropPrivileges})
 	if s.Landlock {
@@ -72,12 +78,12 @@ func steps(s *Spec) []step {
 			if !s.Seccomp {
 				return nil
 			}
-			return filterCalls()
+			return filterCalls(s.Loopback > 0)
 		}},
 	)
 }
 
-func limitResources() error {
+func limitResources(l *Limits) error {
 	// Of no use to the security of anything, so it may fail: where /proc/self is not ours to write.
 	if f, err := os.OpenFile("/proc/self/oom_score_adj", os.O_WRONLY, 0); err == nil {
 		_, _ = f.WriteString(strconv.Itoa(oomScore))
@@ -85,6 +91,26 @@ func limitResources() error {
 	}
 	if err := syscall.Setrlimit(unix.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
 		return os.NewSyscallError("setrlimit core", err)
+	}
+	for _, r := range []struct {
+		what  string
+		id    int
+		value int64
+	}{
+		{"nproc", unix.RLIMIT_NPROC, l.Processes}, {"data", unix.RLIMIT_DATA, l.Memory},
+		{"fsize", unix.RLIMIT_FSIZE, l.File}, {"cpu", unix.RLIMIT_CPU, l.CPU},
+	} {
+		if r.value <= 0 {
+			continue
+		}
+		if err := syscall.Setrlimit(r.id, &syscall.Rlimit{Cur: uint64(r.value), Max: uint64(r.value)}); err != nil {
+			return os.NewSyscallError("setrlimit "+r.what, err)
+		}
+	}
+	if l.Nice > 0 {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, l.Nice); err != nil {
+			return os.NewSyscallError("setpriority", err)
+		}
 	}
 	var now syscall.Rlimit
 	if err := syscall.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {

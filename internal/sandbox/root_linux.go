@@ -45,6 +45,12 @@ func makeRoot(s *Spec) error {
 			return err
 		}
 	}
+	if s.System {
+		if err := addSystem(root); err != nil {
+			return err
+		}
+		return seal(root, s.WorkDir)
+	}
 	// workerd wants to know whether a config is appended to its executable, and says so when it cannot find it.
 	if err := mkdirs(root, "/proc/self"); err != nil {
 		return err
@@ -52,14 +58,53 @@ func makeRoot(s *Spec) error {
 	if err := unix.Symlink(s.Path, root+"/proc/self/exe"); err != nil {
 		return fmt.Errorf("link the executable: %w", err)
 	}
+	return seal(root, s.WorkDir)
+}
+
+// seal makes the root read-only and enters it.
+func seal(root, workDir string) error {
 	if err := unix.Mount("", root, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|rootFlags, ""); err != nil {
 		return fmt.Errorf("make the root read-only: %w", err)
 	}
-	return enter(root)
+	if workDir == "" {
+		workDir = PrivateDir
+	}
+	return enter(root, workDir)
+}
+
+// shmSize bounds /dev/shm, which is memory.
+const shmSize = "size=64m,nr_inodes=1024,mode=1777"
+
+// addSystem adds what Spec.System says.
+func addSystem(root string) error {
+	if err := mkdirs(root, "/proc"); err != nil {
+		return err
+	}
+	// Of the process namespace that this process is the first of.
+	if err := unix.Mount("proc", root+"/proc", "proc", rootFlags, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	if err := unix.Mount("", root+"/proc", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|rootFlags, ""); err != nil {
+		return fmt.Errorf("make /proc read-only: %w", err)
+	}
+	if err := mkdirs(root, "/dev/shm"); err != nil {
+		return err
+	}
+	if err := unix.Mount("shm", root+"/dev/shm", "tmpfs", rootFlags, shmSize); err != nil {
+		return fmt.Errorf("mount /dev/shm: %w", err)
+	}
+	for name, to := range map[string]string{
+		"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+	} {
+		if err := unix.Symlink(to, root+"/dev/"+name); err != nil {
+			return fmt.Errorf("link /dev/%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // enter makes root the root and takes everything else away (pivot_root(2), "pivot_root(".", ".")").
-func enter(root string) error {
+func enter(root, workDir string) error {
 	if err := unix.Chdir(root); err != nil {
 		return fmt.Errorf("enter the root: %w", err)
 	}
@@ -69,8 +114,8 @@ func enter(root string) error {
 	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("unmount the old root: %w", err)
 	}
-	if err := unix.Chdir(PrivateDir); err != nil {
-		return fmt.Errorf("enter the private folder: %w", err)
+	if err := unix.Chdir(workDir); err != nil {
+		return fmt.Errorf("enter the working folder: %w", err)
 	}
 	return nil
 }
@@ -104,7 +149,16 @@ func openSources(s *Spec) ([]source, error) {
 			return nil, err
 		}
 	}
-	for _, path := range devices() {
+	for _, b := range s.Work {
+		if err := add(b.Source, b.Target, true, false); err != nil {
+			return nil, err
+		}
+	}
+	all := devices()
+	if s.System {
+		all = append(all, "/dev/zero", "/dev/random", "/dev/full")
+	}
+	for _, path := range all {
 		if err := add(path, path, true, true); err != nil {
 			return nil, err
 		}

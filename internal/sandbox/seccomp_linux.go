@@ -49,9 +49,9 @@ func denied() []uint32 {
 
 // filter returns the program: calls of a foreign architecture end the process,
 // clone3, whose flags a filter cannot see, does not exist (the C library then uses
-// clone), clone makes no namespaces, sockets are unix sockets. Everything else
-// that denied does not name is allowed.
-func filter() []unix.SockFilter {
+// clone), clone makes no namespaces, sockets are unix sockets, and with
+// inet those of IP. Everything else that denied does not name is allowed.
+func filter(inet bool) []unix.SockFilter { //nolint:revive // one of two filters
 	stmt := func(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
 	jump := func(code uint16, k uint32, yes, no uint8) unix.SockFilter {
 		return unix.SockFilter{Code: code, Jt: yes, Jf: no, K: k}
@@ -89,12 +89,16 @@ func filter() []unix.SockFilter {
 		stmt(ret, eperm),
 		stmt(ret, allow),
 
-		jump(eq, unix.SYS_SOCKET, 0, 4),
-		stmt(load, dataArg0),
-		jump(eq, unix.AF_UNIX, 0, 1),
-		stmt(ret, allow),
-		stmt(ret, noFamily),
 	}
+	families := []uint32{unix.AF_UNIX}
+	if inet {
+		families = append(families, unix.AF_INET, unix.AF_INET6)
+	}
+	p = append(p, jump(eq, unix.SYS_SOCKET, 0, uint8(2+2*len(families))), stmt(load, dataArg0)) //nolint:gosec // three at most
+	for _, family := range families {
+		p = append(p, jump(eq, family, 0, 1), stmt(ret, allow))
+	}
+	p = append(p, stmt(ret, noFamily))
 	for _, nr := range denied() {
 		p = append(p, jump(eq, nr, 0, 1), stmt(ret, eperm))
 	}
@@ -102,8 +106,8 @@ func filter() []unix.SockFilter {
 }
 
 // filterCalls installs the filter. It needs no_new_privs.
-func filterCalls() error {
-	p := filter()
+func filterCalls(inet bool) error { //nolint:revive // as filter's
+	p := filter(inet)
 	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]} //nolint:gosec // some hundred instructions
 	// With TSYNC: the Go runtime has threads, and one that slipped by would be one too many.
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog))) //nolint:gosec // the call takes a pointer

@@ -30,6 +30,24 @@ type Spec struct {
 	// Writable are folders that the program may write, at the same path inside as
 	// outside.
 	Writable []string `json:"writable,omitempty"`
+	// Work are folders in which the program may do what it likes: write, make links,
+	// run what is there.
+	Work []Bind `json:"work,omitempty"`
+	// WorkDir is the working directory in the new root; empty: PrivateDir.
+	WorkDir string `json:"work_dir,omitempty"`
+	// System adds what a shell and compilers take for granted: /proc, more devices,
+	// /dev/shm.
+	System bool `json:"system,omitempty"`
+	// Loopback brings up the loopback device of the program's own network and
+	// allows sockets on it. There is no other device, so it leads nowhere; but when
+	// it is more than 1, a socket that listens on that port is sent to whoever has
+	// the other end of descriptor 3 (see Listen), which is then a way out that
+	// somebody else decides about.
+	Loopback int `json:"loopback,omitempty"`
+	// User is the user and group to become; 0: none.
+	User int `json:"user,omitempty"`
+	// Limits are of each process.
+	Limits Limits `json:"limits,omitzero"`
 	// Files is the number of descriptors that are handed on, from 3.
 	Files int `json:"files"`
 
@@ -42,6 +60,15 @@ type Spec struct {
 	// Probe makes the helper report, as JSON on standard output, what holds, rather
 	// than run a program.
 	Probe bool `json:"probe,omitempty"`
+}
+
+// Limits bound what processes may take; 0 is no bound. See setrlimit(2).
+type Limits struct {
+	Processes int64 `json:"processes,omitempty"` // of the user, threads included
+	Memory    int64 `json:"memory,omitempty"`    // bytes of data of one process
+	File      int64 `json:"file,omitempty"`      // bytes of one file
+	CPU       int64 `json:"cpu,omitempty"`       // seconds of one process
+	Nice      int   `json:"nice,omitempty"`      // 0 to 19
 }
 
 // Bind is a file or folder outside and where it is in the new root. Without

@@ -47,6 +47,10 @@ type Layer struct {
 // and cannot reach another's sockets: whether tenants are kept apart.
 func (i *Isolation) Confined() bool { return i != nil && i.namespaces }
 
+// AsRoot reports whether confined processes begin as root, and not in a namespace
+// of users of their own: then [Sandbox.User] counts.
+func (i *Isolation) AsRoot() bool { return i.Confined() && !i.user }
+
 // Active reports whether processes are confined at all.
 func (i *Isolation) Active() bool { return i != nil && i.helper != "" }
 
@@ -70,6 +74,15 @@ type Sandbox struct {
 	ReadOnly []sandbox.Bind
 	// Writable are folders that it may write, at the same path inside.
 	Writable []string
+	// Work, WorkDir, System, Loopback and Limits are those of [sandbox.Spec].
+	Work     []sandbox.Bind
+	WorkDir  string
+	System   bool
+	Loopback int
+	Limits   sandbox.Limits
+	// User is whom to become where the platform is root; 0: nobody else. Elsewhere
+	// the process has a namespace of users of its own.
+	User int
 }
 
 // Probe finds out which layers hold. The helper is this program, or another that
@@ -196,6 +209,10 @@ func (sb *Sandbox) helperArg(s *Spec, probe bool) (string, error) {
 	child := sandbox.Spec{
 		Path: s.Path, Env: s.Env, Dir: s.Dir, ReadOnly: sb.ReadOnly, Writable: sb.Writable, Files: len(s.ExtraFiles),
 		Namespaces: i.namespaces, Seccomp: i.seccomp, Landlock: i.landlock, Probe: probe,
+	}
+	child.Work, child.WorkDir, child.System, child.Loopback, child.Limits = sb.Work, sb.WorkDir, sb.System, sb.Loopback, sb.Limits
+	if !i.user {
+		child.User = sb.User
 	}
 	if i.namespaces && sb.Program != "" {
 		child.Path = sb.Program

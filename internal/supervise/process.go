@@ -46,6 +46,10 @@ type Spec struct {
 	// the process may block in its write. Lines longer than [MaxLine] are cut
 	// and end in [CutMark].
 	Stdout, Stderr func(line []byte)
+	// StdoutFile is the process's standard output in place of Stdout, for output
+	// that is not lines: a pipe, say, whose reader takes its time. It still belongs
+	// to the caller, who closes it when Start has returned.
+	StdoutFile *os.File
 	// Sandbox confines the process; nil runs it as the platform's own user with
 	// all that this user may do. Dir must be an absolute path then, and is what
 	// the process sees as its working directory.
@@ -96,6 +100,9 @@ func start(ctx context.Context, s Spec, probe bool) (*Process, error) {
 		ExtraFiles:  s.ExtraFiles,
 		SysProcAttr: sysProcAttr(),
 		WaitDelay:   pipeGrace,
+	}
+	if s.StdoutFile != nil {
+		cmd.Stdout = s.StdoutFile
 	}
 	if s.Sandbox != nil && s.Sandbox.Isolation.Active() {
 		arg, err := s.Sandbox.helperArg(&s, probe)

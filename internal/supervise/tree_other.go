@@ -1,0 +1,7 @@
+//go:build !linux
+
+package supervise
+
+import "errors"
+
+func tree(int) (TreeUsage, error) { return TreeUsage{}, errors.ErrUnsupported }
