@@ -171,7 +171,7 @@ func (c *Client) uploadBucket(ctx context.Context, jwt string, a *Assets, bucket
 			return "", fmt.Errorf("upload assets: %w", err)
 		}
 		form.parts = append(form.parts, formPart{
-			name: hash, contentType: contentType(name), content: base64.StdEncoding.AppendEncode(nil, content),
+			name: hash, contentType: ContentType(name), content: base64.StdEncoding.AppendEncode(nil, content),
 		})
 	}
 	r := request{
@@ -188,8 +188,8 @@ func (c *Client) uploadBucket(ctx context.Context, jwt string, a *Assets, bucket
 	return out.JWT, err
 }
 
-// contentType is the type to serve a file with; application/null says that there is none.
-func contentType(name string) string {
+// ContentType is the type to serve a file with; application/null says that there is none.
+func ContentType(name string) string {
 	if t := webType(strings.TrimPrefix(path.Ext(name), ".")); t != "" {
 		return t
 	}

@@ -25,9 +25,11 @@ type Options struct {
 	KV       KV
 	D1       D1
 	Pages    Pages
-	Logs     Logs
-	Tails    Tails
-	Log      *slog.Logger
+	// Builds takes pushes and builds them; nil: neither is offered.
+	Builds Builds
+	Logs   Logs
+	Tails  Tails
+	Log    *slog.Logger
 	// Registry takes the API's own metrics, and /metrics shows all that is in it.
 	Registry *prometheus.Registry
 
@@ -208,7 +210,11 @@ func (s *server) fail(c *call, err error) {
 	if c.fault.Status == http.StatusServiceUnavailable {
 		c.w.Header().Set("Retry-After", "1")
 	}
-	if err := writeFault(c.w, c.fault); err != nil {
+	write := writeFault
+	if c.route != nil && c.route.Basic && gitClient(c.r) {
+		write = writeGitFault
+	}
+	if err := write(c.w, c.fault); err != nil {
 		c.cut = true
 	}
 }

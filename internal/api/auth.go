@@ -24,7 +24,7 @@ func (s *server) admit(c *call) error {
 	}
 	bearer, err := c.credentials()
 	if err != nil {
-		c.w.Header().Set("WWW-Authenticate", "Bearer")
+		c.w.Header().Set("WWW-Authenticate", c.challenge("Bearer"))
 		return err
 	}
 	c.bearer = bearer
@@ -34,7 +34,7 @@ func (s *server) admit(c *call) error {
 	token, err := s.Accounts.Authenticate(c.ctx(), bearer)
 	switch {
 	case errors.Is(err, accounts.ErrUnauthenticated):
-		c.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		c.w.Header().Set("WWW-Authenticate", c.challenge(`Bearer error="invalid_token"`))
 		return &apiError{Code: codeAuthentication, Message: "Authentication error: the API token is unknown, expired or revoked; \"selvage env\" prints the operator's, \"selvage token create\" makes another", Err: err}
 	case err != nil:
 		return err
@@ -82,8 +82,21 @@ func (s *server) admitAccount(c *call) error {
 	return nil
 }
 
+// challenge is what a caller without a valid token is told to show.
+func (c *call) challenge(bearer string) string {
+	if c.route.Basic {
+		return `Basic realm="selvage: any user name, an API token as the password"`
+	}
+	return bearer
+}
+
 // credentials takes what the route wants of the caller: a bearer token, or a ticket in the query.
 func (c *call) credentials() (string, error) {
+	if c.route.Basic {
+		if _, password, ok := c.r.BasicAuth(); ok && password != "" {
+			return password, nil
+		}
+	}
 	if !c.route.InQuery {
 		return credentials(c.r)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/builds"
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/kv"
@@ -121,6 +122,7 @@ func public(err error) fault {
 	var namespace *kv.Error
 	var database *d1.Error
 	var site *pages.Error
+	var build *builds.Error
 	var query *d1.QueryError
 	var tooLarge *http.MaxBytesError
 	var input *accounts.InputError
@@ -141,6 +143,8 @@ func public(err error) fault {
 		return newFault(namespace.Code, namespace.Status, namespace.Message)
 	case errors.As(err, &site):
 		return newFault(site.Code, site.Status, site.Message)
+	case errors.As(err, &build):
+		return newFault(build.Code, build.Status, build.Message)
 	case errors.As(err, &database):
 		return newFault(database.Code, d1Status(database.Code), database.Message)
 	case errors.As(err, &query) && !query.Broken():

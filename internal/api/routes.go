@@ -30,6 +30,9 @@ type route struct {
 	BadTicket int
 	// InQuery says that the ticket is the query's "ticket", for URLs that others call as they are.
 	InQuery bool
+	// Basic says that the token may also come as the password of Basic authentication, which is what
+	// git asks its user for.
+	Basic bool
 	// Open lets anyone call; with ByAddress only those who call by address (see askedByAddress), others
 	// need a token.
 	Open, ByAddress bool
@@ -62,9 +65,11 @@ func (s *server) routes() []route {
 		{Method: http.MethodGet, Pattern: "/readyz", Open: true, Handler: getReady},
 		{Method: http.MethodGet, Pattern: "/metrics", Scope: accounts.ScopePlatformRead, Open: s.OpenMetrics, ByAddress: true, Handler: getMetrics},
 	}
+	table = append(table, s.gitRoutes()...)
 	for _, family := range [][]route{
 		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), zoneRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), selvageRoutes(),
 		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(), pagesTailRoutes(),
+		s.buildRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

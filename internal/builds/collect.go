@@ -19,7 +19,7 @@ const maxWalk = 1_000_000
 
 // collect lists the files of a site, sorted. A link counts as the file it leads
 // to; one that leads out of the folder, to a folder, or nowhere is refused, and so
-// is what is neither file, link nor folder. root refuses to follow a link out of
+// is what is neither file, link nor folder. The root refuses to follow a link out of
 // itself: not what this code thinks of a path counts, but what the kernel does.
 func collect(root *os.Root, limit int) ([]string, error) {
 	var files []string
@@ -61,8 +61,7 @@ func collect(root *os.Root, limit int) ([]string, error) {
 		return nil
 	})
 	if err != nil {
-		var say *failure
-		if errors.As(err, &say) {
+		if say, ok := errors.AsType[*failure](err); ok {
 			return nil, say
 		}
 		return nil, fmt.Errorf("builds: list the output: %w", err)

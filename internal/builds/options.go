@@ -21,7 +21,7 @@ type Sites interface {
 	// Site returns a project, nil when the account has none of this name.
 	Site(ctx context.Context, account, project string) (*Site, error)
 	// Deploy makes a deployment of the files in one step. What it says on the way
-	// goes to log. A deployment that is refused for what is in it is a [*Refusal].
+	// goes to log. A deployment that is refused for what is in it is a [*RefusedError].
 	Deploy(ctx context.Context, s *Site, q *Deploy, log func(line string)) (Deployed, error)
 }
 
@@ -52,17 +52,17 @@ type Deploy struct {
 // Deployed is a deployment.
 type Deployed struct{ ID, URL string }
 
-// Refusal says why a deployment is refused.
-type Refusal struct {
+// RefusedError says why a deployment is refused.
+type RefusedError struct {
 	Text string
 	Err  error
 }
 
 // Error returns the text.
-func (e *Refusal) Error() string { return e.Text }
+func (e *RefusedError) Error() string { return e.Text }
 
 // Unwrap returns the cause.
-func (e *Refusal) Unwrap() error { return e.Err }
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Repos is what builds need of the repositories: a [*gitrepo.Store].
 type Repos interface {
@@ -123,11 +123,11 @@ type Options struct {
 }
 
 const (
-	// maxPushed bounds the builds that one push makes.
+	// The most builds that one push makes.
 	maxPushed = 20
-	// keepBuilds is how many builds of a project are remembered.
+	// How many builds of a project are remembered.
 	keepBuilds = 200
-	// keepCaches is how many lock files of a project have their dependencies kept.
+	// For how many lock files of a project the dependencies are kept.
 	keepCaches = 3
 )
 
@@ -145,7 +145,7 @@ func (o *Options) setDefaults() error {
 		o.Path = []string{"/usr/local/bin", "/usr/bin", "/bin"}
 	}
 	const (
-		mib   = 1 << 20
+		mib    = 1 << 20
 		unused = 65520 // up to 65533 no distribution gives them to anybody
 	)
 	setDefault(&o.FirstUser, unused)

@@ -54,7 +54,7 @@ func newProxy(dial func(ctx context.Context, network, address string) (net.Conn,
 		unix.CloseOnExec(fd)
 	}
 	return &proxy{
-		dial: dial, ours: os.NewFile(uintptr(fds[0]), "proxy"), theirs: os.NewFile(uintptr(fds[1]), "proxy of the build"), //nolint:gosec // descriptors
+		dial: dial, ours: os.NewFile(uintptr(fds[0]), "proxy"), theirs: os.NewFile(uintptr(fds[1]), "proxy of the build"),
 		slots: make(chan struct{}, maxTunnels),
 	}, nil
 }
@@ -66,9 +66,11 @@ func (p *proxy) serve(ctx context.Context) {
 	_ = p.theirs.Close() // so that ours ends when the process has not sent anything
 	transport := &http.Transport{DialContext: p.dial, DisableCompression: true, MaxIdleConns: 16, IdleConnTimeout: time.Minute}
 	forward := &httputil.ReverseProxy{
-		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.URL = r.In.URL; r.Out.Host = r.In.Host },
-		Transport:    transport,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), http.StatusBadGateway) },
+		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.URL = r.In.URL; r.Out.Host = r.In.Host },
+		Transport: transport,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
 	}
 	p.server = &http.Server{
 		ReadHeaderTimeout: proxyHeader,
@@ -103,11 +105,11 @@ func (p *proxy) serve(ctx context.Context) {
 // receiveListener waits for the socket that the sandbox sends.
 func receiveListener(from *os.File) (net.Listener, error) {
 	timeout := unix.NsecToTimeval(int64(listenerAwait))
-	if err := unix.SetsockoptTimeval(int(from.Fd()), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil { //nolint:gosec // a descriptor
+	if err := unix.SetsockoptTimeval(int(from.Fd()), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
 		return nil, os.NewSyscallError("setsockopt", err)
 	}
 	oob := make([]byte, unix.CmsgSpace(4))
-	n, oobn, _, _, err := unix.Recvmsg(int(from.Fd()), make([]byte, 1), oob, unix.MSG_CMSG_CLOEXEC) //nolint:gosec // as above
+	n, oobn, _, _, err := unix.Recvmsg(int(from.Fd()), make([]byte, 1), oob, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("recvmsg", err)
 	}
@@ -125,8 +127,8 @@ func receiveListener(from *os.File) (net.Listener, error) {
 	if err := syscall.SetNonblock(fds[0], true); err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	f := os.NewFile(uintptr(fds[0]), "listener of a build") //nolint:gosec // as above
-	defer f.Close()                                         //nolint:errcheck // FileListener has its own
+	f := os.NewFile(uintptr(fds[0]), "listener of a build")
+	defer f.Close() //nolint:errcheck // FileListener has its own
 	return net.FileListener(f)
 }
 

@@ -24,7 +24,7 @@ const (
 
 // run does a build from its begin to its end.
 func (s *Service) run(ctx context.Context, j *job) {
-	defer s.finish(j)
+	defer s.finish(j) //nolint:contextcheck // the next build has a life of its own
 	b := &j.build
 	b.StartedAt, b.Reason, b.EndedAt = s.now(), "", s.now()
 	b.Attempts++
@@ -253,7 +253,7 @@ func (s *Service) deploy(ctx context.Context, j *job, site *Site, w *workspace) 
 	}
 	j.log.say("Deploying %d files", len(files))
 	d, err := s.o.Sites.Deploy(ctx, site, &Deploy{Branch: b.Branch, Commit: b.Commit, Message: b.Message, Files: files, Dir: root}, func(line string) { j.log.say("%s", line) })
-	var refused *Refusal
+	var refused *RefusedError
 	switch {
 	case errors.As(err, &refused):
 		return failf("%s", refused.Text)

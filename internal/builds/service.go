@@ -78,7 +78,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.schedule()
+	s.schedule() //nolint:contextcheck // builds outlive the start
 	return s, nil
 }
 
@@ -235,7 +235,7 @@ func (s *Service) record(ctx context.Context, site *Site, changes []gitrepo.Chan
 			s.add(b)
 		}
 	}
-	s.schedule()
+	s.schedule() //nolint:contextcheck // builds outlive the push
 	return made, nil
 }
 

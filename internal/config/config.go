@@ -38,6 +38,7 @@ type Config struct {
 	Cache  Cache
 	Log    Log
 	Limits Limits
+	Builds Builds
 }
 
 // API is the listener wrangler and the CLI talk to.
@@ -82,6 +83,24 @@ type Limits struct {
 	AssetSize     Size          // one file
 }
 
+// Builds bound what is pushed with git and the commands that build it.
+type Builds struct {
+	PushSize   Size // one push
+	Concurrent int
+	Timeout    time.Duration
+	Memory     Size // all processes of a build together
+	Processes  int
+	Disk       Size
+	Network    string // none or public
+	Path       string // folders of programs, separated by colons
+}
+
+// What a build may reach.
+const (
+	NetworkNone   = "none"
+	NetworkPublic = "public"
+)
+
 // EgressRule lets every worker reach a network that is refused by default.
 // Both ports are 0 for all ports.
 type EgressRule struct {
@@ -120,6 +139,10 @@ func Default(getenv func(string) string) *Config {
 			ScriptSize:    64 << 20,
 			AssetCount:    100_000,
 			AssetSize:     25 << 20,
+		},
+		Builds: Builds{
+			PushSize: 1 << 30, Concurrent: 1, Timeout: 20 * time.Minute, Memory: 2 << 30, Processes: 512, Disk: 4 << 30, Network: NetworkNone,
+			Path: "/usr/local/bin:/usr/bin:/bin",
 		},
 	}
 }

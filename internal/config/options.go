@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -44,7 +45,7 @@ func (o *Option) set(c *Config, text string) bool {
 
 // Options returns the table, in the order of the example file.
 func Options() []Option {
-	return append(append(platformOptions(), apiOptions()...), limitOptions()...)
+	return slices.Concat(platformOptions(), apiOptions(), limitOptions(), buildOptions())
 }
 
 func platformOptions() []Option {

@@ -9,8 +9,8 @@ import (
 
 // What one git process may take.
 const (
-	gitMemory    = 2 << 30 // bytes
-	gitNice      = 5
+	gitMemory = 2 << 30 // bytes
+	gitNice   = 5
 )
 
 // confine makes spec a git that sees this machine's programs and the folders it
@@ -30,6 +30,7 @@ func (s *Store) confine(spec *supervise.Spec, c *command) {
 	spec.Dir = s.empty
 	spec.Sandbox = &supervise.Sandbox{
 		Isolation: s.o.Isolation, Program: s.git, ReadOnly: supervise.System([]string{filepath.Dir(s.git)}), Work: work, System: true,
+		Limits: sandbox.Limits{Memory: gitMemory, Nice: gitNice},
 	}
 }
 

@@ -34,7 +34,7 @@ func wantsSideband(r *bufio.Reader) bool {
 		if err != nil || n <= pktHeader {
 			return false
 		}
-		pkt, err := r.Peek(at + int(n)) //nolint:gosec // 16 bits
+		pkt, err := r.Peek(at + int(n))
 		if err != nil {
 			return false
 		}
@@ -47,7 +47,7 @@ func wantsSideband(r *bufio.Reader) bool {
 			}
 			return false
 		}
-		at += int(n) //nolint:gosec // as above
+		at += int(n)
 	}
 }
 
@@ -92,7 +92,7 @@ func (b *sideband) Write(p []byte) (int, error) {
 			break
 		}
 		b.send(b.head)
-		b.left, b.head = int(size)-pktHeader, b.head[:0] //nolint:gosec // 16 bits
+		b.left, b.head = int(size)-pktHeader, b.head[:0]
 	}
 	if b.err != nil {
 		return 0, b.err

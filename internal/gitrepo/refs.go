@@ -136,4 +136,3 @@ func (b *bounded) Write(p []byte) (int, error) {
 	_, err := b.buf.Write(p)
 	return n, err
 }
-

@@ -97,8 +97,10 @@ func limitResources(l *Limits) error {
 		id    int
 		value int64
 	}{
-		{"nproc", unix.RLIMIT_NPROC, l.Processes}, {"data", unix.RLIMIT_DATA, l.Memory},
-		{"fsize", unix.RLIMIT_FSIZE, l.File}, {"cpu", unix.RLIMIT_CPU, l.CPU},
+		{"nproc", unix.RLIMIT_NPROC, l.Processes},
+		{"data", unix.RLIMIT_DATA, l.Memory},
+		{"fsize", unix.RLIMIT_FSIZE, l.File},
+		{"cpu", unix.RLIMIT_CPU, l.CPU},
 	} {
 		if r.value <= 0 {
 			continue

@@ -88,7 +88,6 @@ func filter(inet bool) []unix.SockFilter { //nolint:revive // one of two filters
 		jump(bits, namespaceFlags, 0, 1),
 		stmt(ret, eperm),
 		stmt(ret, allow),
-
 	}
 	families := []uint32{unix.AF_UNIX}
 	if inet {
@@ -106,7 +105,7 @@ func filter(inet bool) []unix.SockFilter { //nolint:revive // one of two filters
 }
 
 // filterCalls installs the filter. It needs no_new_privs.
-func filterCalls(inet bool) error { //nolint:revive // as filter's
+func filterCalls(inet bool) error {
 	p := filter(inet)
 	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]} //nolint:gosec // some hundred instructions
 	// With TSYNC: the Go runtime has threads, and one that slipped by would be one too many.

@@ -46,6 +46,7 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 	s.sweepKV(ctx)
 	s.sweepSites(ctx)
+	s.sweepBuilds(ctx)
 }
 
 // answers dials each listener once, as a client would.

@@ -219,6 +219,7 @@ func (s *Server) openAPI(context.Context) error {
 			KV:            s.kv,
 			D1:            s.d1,
 			Pages:         s.pages,
+			Builds:        s.builds,
 			Logs:          drainingLogs{s.logs, s.draining},
 			Tails:         s.tails,
 			Log:           s.log,

@@ -21,6 +21,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/accounts"
 	"github.com/selvage-dev/selvage/internal/api"
 	"github.com/selvage-dev/selvage/internal/bindings"
+	"github.com/selvage-dev/selvage/internal/builds"
 	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/config"
 	"github.com/selvage-dev/selvage/internal/d1"
@@ -63,6 +64,7 @@ type Server struct {
 	cert      *tls.Certificate // the API's; nil without TLS
 
 	pages      *pages.Service
+	builds     *builds.Service
 	files      *variants // contents of assets
 	cache      *cache.Store
 	rateLimits *ratelimit.Limiter
@@ -129,6 +131,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the caches", s.openCaches},
 		{"open the workers", s.openWorkers},
 		{"open the sites", s.openPages},
+		{"open the builds", s.openBuilds},
 		{"open the edge", s.openEdge},
 		{"open the API", s.openAPI},
 		{"serve", s.serve},
