@@ -22,6 +22,10 @@ const (
 	ScopeD1Write      Scope = "d1:write"
 	ScopePagesRead    Scope = "pages:read"
 	ScopePagesWrite   Scope = "pages:write"
+
+	ScopeVectorizeRead  Scope = "vectorize:read"
+	ScopeVectorizeWrite Scope = "vectorize:write"
+
 	ScopeZonesWrite   Scope = "zones:write"
 	ScopeTokensRead   Scope = "tokens:read"
 	ScopeTokensWrite  Scope = "tokens:write"
@@ -33,7 +37,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		ScopeAll, ScopeAccountRead, ScopeWorkersRead, ScopeWorkersWrite, ScopeZonesWrite,
-		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopePagesRead, ScopePagesWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
+		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopePagesRead, ScopePagesWrite, ScopeVectorizeRead, ScopeVectorizeWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
 	}
 }
 

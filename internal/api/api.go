@@ -20,6 +20,8 @@ import (
 
 // Options configures [New]. Accounts, Workers, KV, Logs, Log and Registry are required.
 type Options struct {
+	Vectorize Vectorize
+
 	Accounts Accounts
 	Workers  Workers
 	KV       KV

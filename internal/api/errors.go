@@ -12,6 +12,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/pages"
+	"github.com/selvage-dev/selvage/internal/vectorize"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
@@ -123,6 +124,7 @@ func public(err error) fault {
 	var database *d1.Error
 	var site *pages.Error
 	var build *builds.Error
+	var index *vectorize.Error
 	var query *d1.QueryError
 	var tooLarge *http.MaxBytesError
 	var input *accounts.InputError
@@ -147,6 +149,8 @@ func public(err error) fault {
 		return newFault(build.Code, build.Status, build.Message)
 	case errors.As(err, &database):
 		return newFault(database.Code, d1Status(database.Code), database.Message)
+	case errors.As(err, &index):
+		return newFault(index.Code, index.Status, index.Message)
 	case errors.As(err, &query) && !query.Broken():
 		return newFault(d1.CodeQuery, http.StatusBadRequest, query.Error())
 	case errors.As(err, &tooLarge):
@@ -156,7 +160,7 @@ func public(err error) fault {
 		return newFault(codeBadRequest, status(codeBadRequest), input.Error())
 	case errors.Is(err, accounts.ErrNotFound):
 		return newFault(codeTokenNotFound, status(codeTokenNotFound), "there is no API token with this id; GET …/selvage/tokens lists those there are")
-	case errors.Is(err, workers.ErrClosed), errors.Is(err, kv.ErrClosed), errors.Is(err, d1.ErrClosed):
+	case errors.Is(err, workers.ErrClosed), errors.Is(err, kv.ErrClosed), errors.Is(err, d1.ErrClosed), errors.Is(err, vectorize.ErrClosed):
 		return newFault(codeUnavailable, status(codeUnavailable), "the platform is stopping; try again when it is back")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return newFault(codeTimeout, status(codeTimeout), "the request was given up before it was done")

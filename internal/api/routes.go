@@ -70,6 +70,7 @@ func (s *server) routes() []route {
 		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), zoneRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), selvageRoutes(),
 		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(), pagesTailRoutes(),
 		s.buildRoutes(),
+		vectorizeRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

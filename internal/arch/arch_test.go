@@ -34,6 +34,8 @@ var layers = map[string]layer{
 
 	"rpcrelay": tool, "bundle": tool, "project": tool, "gitrepo": tool,
 
+	"vectorize": service,
+
 	"accounts": service, "d1": service, "workers": service, "kv": service,
 	"cache": service, "ratelimit": service, "pages": service, "builds": service,
 

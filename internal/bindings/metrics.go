@@ -18,6 +18,7 @@ type metrics struct {
 	assets   *prometheus.CounterVec
 	kv       *kvMetrics
 	d1       *d1Metrics
+	vectors  *vectorMetrics
 }
 
 func newMetrics() *metrics {
@@ -35,7 +36,7 @@ func newMetrics() *metrics {
 			Help: "Requests of workers to their assets binding, by class of the status code.",
 		}, []string{"class"}),
 		kv: newKVMetrics(),
-		d1: newD1Metrics(),
+		d1: newD1Metrics(), vectors: newVectorMetrics(),
 	}
 }
 
@@ -47,6 +48,8 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.kv.duration.Describe(ch)
 	m.d1.calls.Describe(ch)
 	m.d1.duration.Describe(ch)
+	m.vectors.calls.Describe(ch)
+	m.vectors.duration.Describe(ch)
 }
 
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
@@ -57,4 +60,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.kv.duration.Collect(ch)
 	m.d1.calls.Collect(ch)
 	m.d1.duration.Collect(ch)
+	m.vectors.calls.Collect(ch)
+	m.vectors.duration.Collect(ch)
 }

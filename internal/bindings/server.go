@@ -66,8 +66,10 @@ type Options struct {
 	// KV holds the namespaces of [workers.DoorSpec].KV; nil when no version has any.
 	KV KV
 	// D1 holds the databases of [workers.DoorSpec].D1; nil when no version has any.
-	D1     D1
-	Limits Limits
+	D1 D1
+	// Vectorize holds the indexes of [workers.DoorSpec].VectorIndexes; nil when no version has any.
+	Vectorize Vectorize
+	Limits    Limits
 	// Cache keeps what workers cache; nil leaves the Cache API and the cache
 	// options of fetch out.
 	Cache *cache.Store
@@ -220,7 +222,7 @@ func (s *Server) openServices(ctx context.Context, d *door, e *egress, dir strin
 			return err
 		}
 	}
-	return nil
+	return s.listenVectorize(ctx, d, e, dir, spec)
 }
 
 // policy puts the platform's rules and a version's together.

@@ -115,6 +115,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		RateLimits: s.rateLimits,
 		D1:         d1Databases{s.d1},
 		Tails:      s.tails,
+		Vectorize:  s.vectorize,
 	})
 	if err := s.registry.Register(s.bindings); err != nil {
 		return fmt.Errorf("register the metrics of the bindings: %w", err)
@@ -140,6 +141,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		Subdomain:          s.subdomainOf,
 		Namespaces:         s.kv,
 		Databases:          s.d1,
+		VectorIndexes:      s.vectorize,
 		IssueTicket:        s.issueTicket,
 		VerifyTicket:       s.verifyTicket,
 		OnLog:              s.workerLog,
@@ -220,6 +222,7 @@ func (s *Server) openAPI(context.Context) error {
 			D1:            s.d1,
 			Pages:         s.pages,
 			Builds:        s.builds,
+			Vectorize:     s.vectorize,
 			Logs:          drainingLogs{s.logs, s.draining},
 			Tails:         s.tails,
 			Log:           s.log,

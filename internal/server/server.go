@@ -34,6 +34,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/supervise"
 	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
+	"github.com/selvage-dev/selvage/internal/vectorize"
 	"github.com/selvage-dev/selvage/internal/workers"
 )
 
@@ -57,6 +58,7 @@ type Server struct {
 	bindings  *bindings.Server
 	kv        *kv.Service
 	d1        *d1.Service
+	vectorize *vectorize.Service
 	workers   *workers.Service
 	tails     *tail.Hub
 	edge      *edge.Server
@@ -126,6 +128,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the accounts", s.openAccounts},
 		{"open the KV namespaces", s.openKV},
 		{"open the D1 databases", s.openD1},
+		{"open the vector indexes", s.openVectorize},
 		{"prepare workerd", s.openRuntime},
 		{"confine the workers", s.openIsolation},
 		{"open the caches", s.openCaches},

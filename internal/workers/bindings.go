@@ -41,6 +41,7 @@ type bindingInput struct {
 	DatabaseID  string          `json:"database_id"` // d1, as some tools write it
 	ClassName   string          `json:"class_name"`  // durable_object_namespace
 	ScriptName  string          `json:"script_name"` // durable_object_namespace of another script
+	IndexName   string          `json:"index_name"`  // vectorize
 }
 
 // resolveBindings checks the bindings of an upload and turns them into stored
@@ -134,6 +135,9 @@ func (s *Service) resolveBinding(sc scope, in *bindingInput, u *Upload, modules 
 	case typeD1:
 		b.DatabaseID = cmp.Or(in.ID, in.DatabaseID) // see checkDatabases
 		return b, true, nil
+	case typeVectorize:
+		b.IndexName = in.IndexName // see checkVectorIndexes
+		return b, true, nil
 	case typeDurableObject:
 		b.ClassName, b.ScriptName = in.ClassName, in.ScriptName // see planUpload
 		if in.ClassName == "" {
@@ -213,9 +217,10 @@ func (b *binding) public() json.RawMessage {
 		DatabaseID  string `json:"database_id,omitempty"`
 		ClassName   string `json:"class_name,omitempty"`
 		ScriptName  string `json:"script_name,omitempty"`
+		IndexName   string `json:"index_name,omitempty"`
 	}{
 		Name: b.Name, Type: b.Type, JSON: b.JSON, Part: b.Part, NamespaceID: b.NamespaceID, ID: b.DatabaseID, DatabaseID: b.DatabaseID,
-		ClassName: b.ClassName, ScriptName: b.ScriptName,
+		ClassName: b.ClassName, ScriptName: b.ScriptName, IndexName: b.IndexName,
 	}
 	if b.Type == typePlainText {
 		v.Text = &b.Text

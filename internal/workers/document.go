@@ -66,6 +66,9 @@ type binding struct {
 	ScriptName  string     `json:"script_name,omitempty"`  // durable_object_namespace of another script
 
 	Service *serviceRef `json:"service,omitempty"` // service
+
+	IndexName    string `json:"index_name,omitempty"`    // vectorize
+	IndexVersion string `json:"index_version,omitempty"` // vectorize: v1 or v2
 }
 
 // hasCode reports whether the version has a script to run.

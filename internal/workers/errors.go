@@ -15,6 +15,7 @@ const (
 	CodeInternal           = 10013  // the platform failed
 	CodeNamespaceMissing   = 10041  // a binding names a KV namespace that is not there
 	CodeDatabaseMissing    = 10181  // a binding names a D1 database that is not there
+	CodeIndexMissing       = 10159  // a binding names a vector index that is not there
 	CodeServiceMissing     = 10143  // a binding names a Worker or entrypoint that is not there
 	CodeDepth              = 10230  // calls between Workers nest too deeply
 	CodeNamespaceInvalid   = 10042  // a binding names what is no id of a KV namespace

@@ -97,7 +97,7 @@ func (s *Service) LiveBindings(ctx context.Context, account, bindingType, id str
 			return nil, internal("look for Workers that use the resource", err)
 		}
 		uses := slices.ContainsFunc(doc.Bindings, func(b binding) bool {
-			return b.Type == bindingType && (cmp.Or(b.NamespaceID, b.DatabaseID) == id || b.Service != nil && b.Service.Script == id)
+			return b.Type == bindingType && (cmp.Or(b.NamespaceID, b.DatabaseID, b.IndexName) == id || b.Service != nil && b.Service.Script == id)
 		})
 		if uses && !slices.Contains(names, name) {
 			names = append(names, name)

@@ -35,6 +35,8 @@ type DoorSpec struct {
 	CacheZone  string
 	RateLimits []RateLimit
 	D1         []D1Door // one for each database that the version binds
+
+	VectorIndexes []VectorDoor // one for each vector index that the version binds
 }
 
 // Runtime starts processes. See [Workerd].
@@ -140,6 +142,8 @@ type Options struct {
 	Namespaces Namespaces
 	// Databases knows the D1 databases; without it bindings to them are refused.
 	Databases Databases
+	// VectorIndexes knows the vector indexes; without it bindings to them are refused.
+	VectorIndexes VectorIndexes
 
 	IssueTicket  func(Ticket) string
 	VerifyTicket func(token, action string) (Ticket, error)

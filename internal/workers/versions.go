@@ -252,6 +252,9 @@ func (s *Service) document(ctx context.Context, sc scope, u *Upload, latest *ver
 	if err := s.checkDatabases(ctx, sc.account, doc); err != nil {
 		return nil, err
 	}
+	if err := s.checkVectorIndexes(ctx, sc.account, doc); err != nil {
+		return nil, err
+	}
 	if err := s.checkServices(ctx, sc, doc); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ const (
 	// ModuleRateLimit makes a rate limiting binding of a "fetcher" and a "config"
 	// {binding, limit, period}.
 	ModuleRateLimit = "selvage-internal:ratelimit"
+	// ModuleVectorize makes a binding to a vector index of a "fetcher", an "indexId",
+	// an "indexVersion" and "useNdJson".
+	ModuleVectorize = "selvage-internal:vectorize"
 )
 
 // secrets are what one process knows and its worker does not.
@@ -63,7 +66,7 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 	for _, m := range []struct {
 		name, file string
 		internal   bool
-	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {moduleSubrequests, "subrequests", true}, {moduleCalls, "calls", true}, {moduleService, "service", true}, {ModuleRateLimit, "ratelimit", true}, {sec.trace, "trace", false}} {
+	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {moduleSubrequests, "subrequests", true}, {moduleCalls, "calls", true}, {moduleService, "service", true}, {ModuleRateLimit, "ratelimit", true}, {ModuleVectorize, "vectorize", true}, {sec.trace, "trace", false}} {
 		source, err := script(m.file, map[string]string{
 			"HEADER": HeaderBindingRay, "NONCE": sec.nonce, "DISPATCH": sec.dispatch, "SUBREQUESTS": strconv.Itoa(w.Subrequests),
 			"RAY": HeaderRay, "THROWN": HeaderThrown, "DEPTH": strconv.Itoa(MaxDepth),
