@@ -3,12 +3,16 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -327,4 +331,261 @@ func TestGitHostileBuilds(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Join(p.data, "builds", "work")); err != nil || len(left) > 0 {
 		t.Errorf("folders of builds that are over: %v %v", left, err)
 	}
+}
+
+// TestGitRefused pushes what is refused, and looks that nothing came of it.
+func TestGitRefused(t *testing.T) {
+	t.Parallel()
+	p := start(t, "--builds-push-size", "1MiB")
+	c := p.site(t, "guarded", nil, map[string]string{"index.html": "one"})
+	c.git(t, "push", "origin", "main")
+
+	// Who may.
+	reader := p.newToken(t, "pages:read")
+	other := p.newToken(t, "kv:write")
+	for _, r := range []struct{ name, url, want string }{
+		{"no token", strings.Replace(p.remote(t, "guarded", "x"), "git:x@", "", 1), "could not read Username"},
+		{"a token that there is not", p.remote(t, "guarded", "slv_"+strings.Repeat("A", 40)), "Authentication failed"},
+		{"a token of another scope", p.remote(t, "guarded", other), "has not the scope pages:read"},
+		{"a token that may only read", p.remote(t, "guarded", reader), "has not the scope pages:write that a push needs"},
+		{"no such project", p.remote(t, "nothing", p.Token), "Project not found"},
+		{"another account", strings.Replace(p.remote(t, "guarded", p.Token), p.AccountID, strings.Repeat("0", 32), 1), "no access to an account"},
+		{"a traversal", p.remote(t, "..%2f..%2fguarded", p.Token), "a repository is at /git/<account id>/<project>.git"},
+		{"dots", strings.Replace(p.remote(t, "x", p.Token), "/x.git", "/../../guarded.git", 1), "not found"},
+		{"no .git", strings.TrimSuffix(p.remote(t, "guarded", p.Token), ".git"), "a repository is at /git/<account id>/<project>.git"},
+	} {
+		out, err := c.try(t, "push", r.url, "main")
+		if err == nil || !strings.Contains(out, r.want) {
+			t.Errorf("%s: %v\n%s", r.name, err, out)
+		}
+		if strings.Contains(out, p.Token) {
+			t.Errorf("%s: the token is in the answer:\n%s", r.name, out)
+		}
+	}
+	c.git(t, "fetch", p.remote(t, "guarded", reader), "main") // and who may read, may
+
+	// What may come.
+	head := c.git(t, "rev-parse", "HEAD")
+	big := make([]byte, 8<<20)
+	noise := rand.New(rand.NewPCG(1, 2))
+	for i := range big {
+		big[i] = byte(noise.Uint32())
+	}
+	rewrite(t, c.dir, "big.bin", string(big))
+	c.commit(t, "too large")
+	out, err := c.try(t, "push", "origin", "main")
+	if err == nil {
+		t.Fatalf("8 MiB went through a bound of 1 MiB:\n%s", out)
+	}
+	wantAll(t, out, "pack exceeds maximum allowed size")
+	c.git(t, "reset", "--quiet", "--hard", strings.TrimSpace(head))
+	if got := strings.Fields(c.git(t, "ls-remote", "origin", "refs/heads/main")); len(got) == 0 || got[0] != strings.TrimSpace(head) {
+		t.Errorf("after a refused push the branch is at %v", got)
+	}
+
+	// A tree whose paths lead elsewhere, as no git makes it.
+	blob := strings.TrimSpace(c.pipe(t, "evil", "hash-object", "-w", "--stdin"))
+	for _, name := range []string{"..", ".git", ".GIT", "a/b"} {
+		tree := append([]byte("100644 "+name+"\x00"), unhex(t, blob)...)
+		id := strings.TrimSpace(c.pipe(t, string(tree), "hash-object", "-t", "tree", "-w", "--literally", "--stdin"))
+		commit := strings.TrimSpace(c.git(t, "commit-tree", id, "-m", "evil"))
+		out, err := c.try(t, "push", "origin", commit+":refs/heads/evil")
+		if err == nil {
+			t.Errorf("a tree with the path %q was taken:\n%s", name, out)
+		}
+	}
+	if out := c.git(t, "ls-remote", "origin"); strings.Contains(out, "evil") {
+		t.Errorf("references after refused pushes:\n%s", out)
+	}
+
+	// A submodule is left out and named; a link that leads out is refused.
+	c.git(t, "update-index", "--add", "--cacheinfo", "160000,"+strings.TrimSpace(head)+",vendored")
+	c.git(t, "commit", "--quiet", "-m", "a submodule")
+	wantAll(t, c.git(t, "push", "origin", "main"), "Warning: the submodule vendored is left out", "Deployed: ")
+	if err := os.Symlink("/etc/passwd", filepath.Join(c.dir, "passwd.txt")); err != nil {
+		t.Fatal(err)
+	}
+	c.git(t, "add", "passwd.txt")
+	c.git(t, "commit", "--quiet", "-m", "a link")
+	wantAll(t, c.git(t, "push", "origin", "main"), `the link "passwd.txt" in the output folder leads out of it`)
+	if a := p.get(t, p.pagesHost("", "guarded"), "/"); a.Body != "one" {
+		t.Errorf("the site is %d %q", a.Status, a.Body)
+	}
+}
+
+// newToken makes a token with the scopes and returns its secret.
+func (p *platform) newToken(t *testing.T, scopes ...string) string {
+	t.Helper()
+	n, err := p.client(t).CreateToken(t.Context(), "of "+scopes[0], scopes, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.Secret
+}
+
+// pipe is git with text on its standard input.
+func (c *checkout) pipe(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", args...)
+	cmd.Dir = c.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.dir, "GIT_CONFIG_NOSYSTEM=1"}
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("git %v: %v", args, err)
+	}
+	return string(out)
+}
+
+func unhex(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestGitQueue pushes faster than builds end: the newest push of a branch wins,
+// builds can be canceled while they wait and while they run, and one build of a
+// project runs at a time.
+func TestGitQueue(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	c := p.site(t, "busy", map[string]any{"build_command": "mkdir dist; cp v dist/index.html; while [ -e slow ]; do sleep 0.1; done", "destination_dir": "dist"}, map[string]string{"v": "0", "slow": ""})
+	push := func(v string) {
+		t.Helper()
+		rewrite(t, c.dir, "v", v)
+		c.commit(t, v)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		t.Cleanup(cancel)
+		cmd := exec.CommandContext(ctx, "git", "push", "origin", "main")
+		cmd.Dir, cmd.Env = c.dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.dir}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Whoever pushes need not wait: they go away as soon as the build is there.
+		c.await(t, v, "queued", "running")
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	push("1")
+	running := c.await(t, "1", "running")
+	push("2")
+	push("3")
+	c.await(t, "2", "superseded")
+	waiting := c.await(t, "3", "queued")
+	cancel := func(id string) answer {
+		return p.api(t, http.MethodPost, "/selvage/pages/busy/builds/"+id+"/cancel", nil)
+	}
+	if a := cancel(waiting.ID); a.Status != 200 || !strings.Contains(a.Body, `"status":"canceled"`) {
+		t.Errorf("cancel a build that waits: %d %s", a.Status, a.Body)
+	}
+	begin := time.Now()
+	if out, err := p.tool(t, "pages", "builds", "cancel", "busy", running.ID[:8]); err != nil || !strings.Contains(out, "canceled") {
+		t.Errorf("cancel a build that runs: %v %s", err, out)
+	}
+	if took := time.Since(begin); took > 15*time.Second {
+		t.Errorf("to cancel took %s", took)
+	}
+	c.await(t, "1", "canceled")
+	if a := cancel(running.ID); a.Status != 409 {
+		t.Errorf("cancel again: %d %s", a.Status, a.Body)
+	}
+	if a := cancel("00000000-0000-0000-0000-000000000000"); a.Status != 404 {
+		t.Errorf("cancel what there is not: %d %s", a.Status, a.Body)
+	}
+	if out, err := p.tool(t, "pages", "builds", "list", "busy"); err != nil || strings.Count(out, "canceled") != 2 || !strings.Contains(out, "superseded") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := p.tool(t, "pages", "builds", "logs", "busy", running.ID); err != nil || !strings.Contains(out, "Canceled") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if err := os.Remove(filepath.Join(c.dir, "slow")); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, c.dir, "v", "4")
+	c.commit(t, "4")
+	c.git(t, "push", "origin", "main")
+	if a := p.get(t, p.pagesHost("", "busy"), "/"); a.Body != "4" {
+		t.Errorf("the site is %d %q", a.Status, a.Body)
+	}
+}
+
+// await waits until the build of the commit with this message has one of the
+// statuses.
+func (c *checkout) await(t *testing.T, message string, statuses ...string) buildOf {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		for _, b := range c.builds(t) {
+			if b.Message == message && slices.Contains(statuses, b.Status) {
+				return b
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no build of %q that is %v: %+v\n%s", message, statuses, c.builds(t), tail(c.p.stderr.String(), 3000))
+		}
+	}
+}
+
+// TestGitKill kills the platform while a build runs: with the next start the
+// repository is whole and the build runs again; the second time it has failed.
+func TestGitKill(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	c := p.site(t, "hard", map[string]any{"build_command": "mkdir dist; cp v dist/index.html; sh ./wait", "destination_dir": "dist"}, map[string]string{"v": "1", "wait": "true"})
+	c.git(t, "push", "origin", "main")
+	pushed := func(v, wait string) {
+		t.Helper()
+		rewrite(t, c.dir, "v", v)
+		rewrite(t, c.dir, "wait", wait)
+		c.commit(t, v)
+		c.git(t, "remote", "set-url", "origin", p.remote(t, "hard", p.Token))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c.try(t, "push", "origin", "main")
+		}()
+		c.await(t, v, "running")
+		p.kill()
+		<-done
+		p.up(t)
+	}
+	pushed("2", "sleep 3")
+	// It begins again, and is done this time.
+	if b := c.await(t, "2", "success"); b.Reason != "" {
+		t.Errorf("%+v", b)
+	}
+	if a := p.get(t, p.pagesHost("", "hard"), "/"); a.Body != "2" {
+		t.Errorf("the site is %d %q", a.Status, a.Body)
+	}
+	pushed("3", "sleep 300")
+	c.await(t, "3", "running")
+	p.kill()
+	p.up(t)
+	if b := c.await(t, "3", "failure"); !strings.Contains(b.Reason, "the platform stopped during this build, 2 times") {
+		t.Errorf("%+v", b)
+	}
+	if a := p.get(t, p.pagesHost("", "hard"), "/"); a.Body != "2" {
+		t.Errorf("the site is %d %q", a.Status, a.Body)
+	}
+	// A stop that is asked for is nobody's fault.
+	c.git(t, "remote", "set-url", "origin", p.remote(t, "hard", p.Token))
+	fsck := &checkout{p: p, dir: t.TempDir(), project: "hard"}
+	fsck.git(t, "clone", "--quiet", p.remote(t, "hard", p.Token), "copy")
+	fsck.dir = filepath.Join(fsck.dir, "copy")
+	fsck.git(t, "fsck", "--full", "--strict")
+	if got := strings.TrimSpace(fsck.git(t, "log", "-1", "--format=%s")); got != "3" {
+		t.Errorf("the clone is at %q", got)
+	}
+}
+
+// tool runs a command of selvage's on the platform's data directory.
+func (p *platform) tool(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	stdout, stderr, code := p.ours(t, t.TempDir(), "", args...)
+	if code != 0 {
+		return stdout + stderr, fmt.Errorf("exit code %d", code)
+	}
+	return stdout, nil
 }
