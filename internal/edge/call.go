@@ -95,6 +95,9 @@ func (c *call) serve() {
 		return
 	}
 	c.host = r.Peer.HostKey(r.Host)
+	if c.s.tls != nil && c.beforeTLS() {
+		return
+	}
 	target, err := c.find()
 	switch {
 	case errors.Is(err, ErrNoRoute):
@@ -172,5 +175,8 @@ func (c *call) blame(operation string, err error) {
 // writeHead starts the response.
 func (c *call) writeHead(status int, fields []wire.Field, length int64) {
 	c.status = status
+	if c.s.tls != nil {
+		fields = c.strictTransport(fields)
+	}
 	c.w.WriteHead(status, fields, length)
 }

@@ -131,6 +131,9 @@ type Options struct {
 	// Cache keeps the answers of workers whose Target has a CacheScope.
 	Cache *cache.Store
 
+	// TLS is how the edge speaks HTTPS; nil: not at all.
+	TLS *TLS
+
 	// TrustedProxies are the addresses whose X-Forwarded-* are believed.
 	TrustedProxies []netip.Prefix
 	// CookieSuffixes are the domains under which different tenants have their

@@ -13,6 +13,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/cache"
 	"github.com/selvage-dev/selvage/internal/edge/http1"
+	"github.com/selvage-dev/selvage/internal/edge/http2"
 	"github.com/selvage-dev/selvage/internal/edge/wire"
 	"github.com/selvage-dev/selvage/internal/ratelimit"
 	"github.com/selvage-dev/selvage/internal/tail"
@@ -32,6 +33,8 @@ type Server struct {
 	bursts   *ratelimit.Limiter
 
 	http    *http1.Server
+	http2   *http2.Server // nil without TLS
+	tls     *TLS
 	metrics *metrics
 	calls   sync.Pool // of *call
 	copies  sync.Pool // of *copyBuffer
@@ -54,6 +57,9 @@ func New(o Options) *Server {
 	}
 	s.SetTrustedProxies(o.TrustedProxies)
 	s.http = http1.New(http1.Options{Handler: s, Limits: o.Limits, Log: o.Log})
+	if s.tls = o.TLS; s.tls != nil {
+		s.http2 = http2.New(http2.Options{Handler: s, Limits: s.http.Limits, Log: o.Log})
+	}
 	s.metrics = newMetrics(s.http)
 	if o.Metrics != nil {
 		if err := o.Metrics.Register(s.metrics); err != nil {
@@ -105,4 +111,17 @@ func (s *Server) Requests() uint64 { return s.metrics.answered() }
 // Shutdown stops accepting, closes idle connections at once and the others after
 // their answer. When ctx ends first, what still runs (WebSockets too) is cut, and
 // the error is ctx's cause.
-func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	if s.http2 == nil {
+		return s.http.Shutdown(ctx)
+	}
+	// Both at once: each waits for what runs. What HTTP/2 leaves when ctx ends, the other cuts.
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.http2.Shutdown(ctx) // ctx's error, which the other returns
+	}()
+	err := s.http.Shutdown(ctx)
+	<-ended
+	return err
+}

@@ -44,13 +44,7 @@ func newConn(s *Server, nc net.Conn, peer wire.Peer) *conn {
 
 // serve runs the connection to its end.
 func (c *conn) serve() {
-	defer func() {
-		c.state.Store(closed)
-		_ = c.nc.Close()
-		c.srv.buffers.put(c.buf)
-		c.buf = nil
-		c.srv.closed(c)
-	}()
+	defer c.end()
 	first := true
 	for c.await(first) {
 		first = false
@@ -65,6 +59,15 @@ func (c *conn) serve() {
 			return
 		}
 	}
+}
+
+// end closes the connection and takes it out of the server's.
+func (c *conn) end() {
+	c.state.Store(closed)
+	_ = c.nc.Close()
+	c.srv.buffers.put(c.buf)
+	c.buf = nil
+	c.srv.closed(c)
 }
 
 // await waits for the first bytes of a request.

@@ -66,6 +66,9 @@ func New(o Options) *Server {
 	return s
 }
 
+// Limits returns the limits that hold now.
+func (s *Server) Limits() Limits { return *s.limits.Load() }
+
 // SetLimits changes the limits of a server, also of one that runs: connections
 // follow with their next request. Those beyond a lower number of connections are
 // not closed.
@@ -76,7 +79,10 @@ func (s *Server) SetLimits(l Limits) {
 
 // Serve accepts connections from ln until Shutdown or a lasting error of the
 // listener. It closes ln.
-func (s *Server) Serve(ln net.Listener) error {
+func (s *Server) Serve(ln net.Listener) error { return s.accept(ln, s.start) }
+
+// accept calls start with each connection of ln.
+func (s *Server) accept(ln net.Listener, start func(net.Conn)) error {
 	if !s.addListener(ln) {
 		_ = ln.Close()
 		return ErrServerClosed
@@ -87,7 +93,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		nc, err := ln.Accept()
 		if err == nil {
 			pause = 0
-			s.start(nc)
+			start(nc)
 			continue
 		}
 		if s.draining.Load() {
