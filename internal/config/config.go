@@ -35,6 +35,7 @@ type Config struct {
 	EgressAllow     []EgressRule
 
 	API    API
+	TLS    TLS
 	Cache  Cache
 	Log    Log
 	Limits Limits
@@ -123,6 +124,7 @@ func Default(getenv func(string) string) *Config {
 		DrainTimeout: 30 * time.Second,
 		DeployDrain:  5 * time.Minute,
 		API:          API{Port: 8788},
+		TLS:          TLS{Mode: TLSOff, Port: 8443},
 		Cache:        Cache{MaxSize: 1 << 30},
 		Log:          Log{Level: "info", Format: "auto", MaxSize: 512 << 20, MaxAge: 7 * 24 * time.Hour},
 		Limits: Limits{

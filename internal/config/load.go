@@ -107,7 +107,7 @@ func (e *Effective) finish() error {
 	if e.Data == "" {
 		return &Error{Where: "data", Key: "data", Reason: "there is no home directory to keep data in; give one with --data or SELVAGE_DATA"}
 	}
-	for _, p := range []*string{&e.Data, &e.Workerd, &e.API.TLSCert, &e.API.TLSKey} {
+	for _, p := range []*string{&e.Data, &e.Workerd, &e.API.TLSCert, &e.API.TLSKey, &e.TLS.Cert, &e.TLS.Key, &e.TLS.ACMERoots} {
 		if *p == "" {
 			continue
 		}
@@ -126,7 +126,7 @@ func (e *Effective) finish() error {
 			Reason: fmt.Sprintf("port and api.port are both %d; give one of them another, with --port or --api-port", e.Port),
 		}
 	}
-	return nil
+	return e.checkTLS()
 }
 
 // Changed returns the options whose values differ between two configurations.

@@ -32,7 +32,8 @@ type Options struct {
 type Info struct {
 	Ready         bool   `json:"ready"`
 	EdgeURL       string `json:"edge_url"`
-	APIURL        string `json:"api_url"` // without /client/v4
+	TLSURL        string `json:"tls_url,omitempty"` // the edge's HTTPS
+	APIURL        string `json:"api_url"`           // without /client/v4
 	AccountID     string `json:"account_id"`
 	Token         string `json:"token,omitempty"`
 	Domain        string `json:"domain"`

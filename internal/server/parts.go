@@ -177,7 +177,8 @@ func (s *Server) openWorkers(ctx context.Context) error {
 func (s *Server) openEdge(context.Context) error {
 	c := s.cfg.Load()
 	s.edge = edge.New(edge.Options{
-		Workers:        edgeHosts{edgeWorkers{s.workers}, s.pages},
+		Workers:        s.hosts(),
+		TLS:            s.edgeTLS(),
 		Logs:           accessLogs{s.logs, s.d1},
 		Tails:          s.tails,
 		Log:            s.log,
@@ -261,6 +262,9 @@ func loadCert(c *config.Config) (*tls.Certificate, error) {
 // serve begins to answer and makes sure that both listeners do.
 func (s *Server) serve(ctx context.Context) error {
 	s.serving.Go(func() { s.report("edge", s.edge.Serve(s.edgeListener), edge.ErrServerClosed) })
+	if s.tlsListener != nil {
+		s.serving.Go(func() { s.report("edge (HTTPS)", s.edge.ServeTLS(s.tlsListener), edge.ErrServerClosed) }) //nolint:contextcheck // connections outlive the start
+	}
 	s.serving.Go(func() {
 		var err error
 		if s.cert != nil {
@@ -274,7 +278,13 @@ func (s *Server) serve(ctx context.Context) error {
 	idle := make(chan struct{})
 	go func() {
 		defer close(idle)
+		domains := make(chan struct{})
+		go func() {
+			defer close(domains)
+			s.watchDomains(background)
+		}()
 		s.housekeeping(background)
+		<-domains
 	}()
 	s.onClose("housekeeping", func(context.Context) error {
 		stop()

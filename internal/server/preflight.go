@@ -141,6 +141,11 @@ func (s *Server) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.TLS.Mode != config.TLSOff {
+		if s.tlsListener, err = s.listenOn(ctx, c, "edge (HTTPS)", c.Host, c.TLS.Port, "--tls-port"); err != nil {
+			return err
+		}
+	}
 	s.apiListener, err = s.listenOn(ctx, c, "API", c.APIHost(), c.API.Port, "--api-port")
 	return err
 }

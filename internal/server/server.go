@@ -23,6 +23,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/bindings"
 	"github.com/selvage-dev/selvage/internal/builds"
 	"github.com/selvage-dev/selvage/internal/cache"
+	"github.com/selvage-dev/selvage/internal/certs"
 	"github.com/selvage-dev/selvage/internal/config"
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/edge"
@@ -48,6 +49,7 @@ type Server struct {
 	start time.Time
 
 	edgeListener, apiListener net.Listener
+	tlsListener               net.Listener // nil without HTTPS
 
 	registry  *prometheus.Registry
 	store     *store.Store
@@ -62,6 +64,7 @@ type Server struct {
 	workers   *workers.Service
 	tails     *tail.Hub
 	edge      *edge.Server
+	certs     *certs.Manager // nil without HTTPS
 	http      *http.Server
 	cert      *tls.Certificate // the API's; nil without TLS
 
@@ -135,6 +138,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the workers", s.openWorkers},
 		{"open the sites", s.openPages},
 		{"open the builds", s.openBuilds},
+		{"open the certificates", s.openTLS},
 		{"open the edge", s.openEdge},
 		{"open the API", s.openAPI},
 		{"serve", s.serve},
@@ -226,7 +230,12 @@ func (s *Server) info() Info {
 	if c.API.TLSCert != "" {
 		scheme = "https://"
 	}
+	secure := ""
+	if s.tlsListener != nil {
+		secure = "https://" + reachable(s.tlsListener.Addr())
+	}
 	return Info{
+		TLSURL:        secure,
 		Ready:         s.state.Load() == stateServing,
 		EdgeURL:       "http://" + reachable(s.edgeListener.Addr()),
 		APIURL:        scheme + reachable(s.apiListener.Addr()),

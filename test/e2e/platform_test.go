@@ -30,6 +30,7 @@ import (
 type platform struct {
 	Ready         bool   `json:"ready"`
 	EdgeURL       string `json:"edge_url"`
+	TLSURL        string `json:"tls_url"`
 	APIURL        string `json:"api_url"`
 	AccountID     string `json:"account_id"`
 	Token         string `json:"token"`
