@@ -31,6 +31,7 @@ var layers = map[string]layer{
 	"fsx": tool, "sqlite": tool, "store": tool, "supervise": tool, "telemetry": tool,
 	"upstream": tool, "sockio": tool, "cron": tool, "tail": tool, "websock": tool, "assets": tool, "config": tool, "runtimebin": tool, "sandbox": tool, "arch": tool,
 	"httpcache": tool, "certs": tool, "ann": tool,
+	"history": tool,
 
 	"rpcrelay": tool, "bundle": tool, "project": tool, "gitrepo": tool,
 
@@ -185,7 +186,7 @@ func verdict(from, imp string) string {
 	case here == "server":
 		return ""
 	case here == "cli":
-		if !slices.Contains([]string{"server", "config", "runtimebin", "telemetry", "fsx", "store", "accounts", "bundle", "project"}, to) {
+		if !slices.Contains([]string{"server", "config", "runtimebin", "telemetry", "fsx", "store", "accounts", "bundle", "project", "history"}, to) {
 			return "the cli reaches " + to + " through client only"
 		}
 		return ""

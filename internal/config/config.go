@@ -37,6 +37,7 @@ type Config struct {
 	API    API
 	TLS    TLS
 	Cache  Cache
+	D1     D1
 	Log    Log
 	Limits Limits
 	Builds Builds
@@ -54,6 +55,11 @@ type API struct {
 // Cache is what workers keep with the Cache API and the cache options of fetch.
 type Cache struct {
 	MaxSize Size // on disk
+}
+
+// D1 is what holds for all databases.
+type D1 struct {
+	TimeTravel time.Duration // for how long every state can be restored; 0: no history is kept
 }
 
 // Log is the process logger and the event log.
@@ -126,6 +132,7 @@ func Default(getenv func(string) string) *Config {
 		API:          API{Port: 8788},
 		TLS:          TLS{Mode: TLSOff, Port: 8443},
 		Cache:        Cache{MaxSize: 1 << 30},
+		D1:           D1{TimeTravel: 30 * 24 * time.Hour},
 		Log:          Log{Level: "info", Format: "auto", MaxSize: 512 << 20, MaxAge: 7 * 24 * time.Hour},
 		Limits: Limits{
 			HeaderSize:    64 << 10,

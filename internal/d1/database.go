@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/selvage-dev/selvage/internal/d1/insights"
 	"github.com/selvage-dev/selvage/internal/fsx"
+	"github.com/selvage-dev/selvage/internal/history"
 	"github.com/selvage-dev/selvage/internal/sqlite/native"
 )
 
@@ -33,9 +35,12 @@ type Database struct {
 
 	readers chan *native.Conn
 	writer  *writer
-	size    atomic.Int64  // bytes of the file, the log included
-	opened  uint32        // how often the database was opened, this time included
-	commits atomic.Uint32 // since it was opened
+	size    atomic.Int64      // bytes of the file, the log included
+	history *history.Recorder // nil without time travel
+	last    atomic.Uint64     // the number of the last transaction; see bookmark.go
+	dir     string
+	fs      fsx.FS
+	running bool // the writer
 
 	observer   *observer
 	recorder   *insights.Recorder
@@ -70,6 +75,9 @@ type openOptions struct {
 	log        *slog.Logger
 	observer   *observer
 	maxQueries int
+	created    time.Time
+	retention  time.Duration // of the history; not above 0: none is kept
+	merges     chan struct{} // bounds how many histories are merged at a time
 }
 
 func openDatabase(o openOptions) (_ *Database, err error) {
@@ -86,7 +94,7 @@ func openDatabase(o openOptions) (_ *Database, err error) {
 		}
 	}
 	d := &Database{
-		id: o.id, log: o.log, opened: o.opened, readers: make(chan *native.Conn, o.readers),
+		id: o.id, log: o.log, dir: o.dir, fs: o.fs, readers: make(chan *native.Conn, o.readers),
 		observer: o.observer, recorder: o.observer.recorder(o.id), maxQueries: o.maxQueries,
 	}
 	defer func() {
@@ -102,7 +110,12 @@ func openDatabase(o openOptions) (_ *Database, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("d1: %w", err)
 	}
-	d.writer = startWriter(d, w)
+	d.writer = newWriter(d, w)
+	if err := d.startHistory(&o); err != nil {
+		return nil, err
+	}
+	d.running = true
+	go d.writer.run()
 	for range o.readers {
 		r, err := native.Open(path, native.Options{ReadOnly: true, Limits: o.limits, Setup: readerSetup})
 		if err != nil {
@@ -122,7 +135,10 @@ func (d *Database) close() error {
 		errs = append(errs, r.Close())
 	}
 	if d.writer != nil {
-		errs = append(errs, d.writer.stop())
+		if d.running {
+			d.writer.stop()
+		}
+		errs = append(errs, d.writer.close())
 	}
 	return errors.Join(errs...)
 }
@@ -138,7 +154,7 @@ func (d *Database) Size() int64 { return d.size.Load() }
 
 // Bookmark names the state after the last commit.
 func (d *Database) Bookmark() string {
-	return position{d.opened, d.commits.Load()}.bookmark(d.id)
+	return position{id: history.TXID(d.last.Load())}.bookmark(d.id)
 }
 
 // CheckSession says whether a session may begin at s: [FirstPrimary],

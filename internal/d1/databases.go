@@ -170,19 +170,23 @@ func (s *Service) Delete(ctx context.Context, account, ref string) error {
 	return nil
 }
 
-// noteOpening counts that a database is opened, which makes its bookmarks larger
-// than those of all openings before.
-func (s *Service) noteOpening(ctx context.Context, id uuid.UUID) (opened uint32, d Durability, err error) {
-	err = s.o.Store.DB.Write(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `UPDATE d1_databases SET opened = opened + 1 WHERE id = ? RETURNING opened, durability`, id.String()).Scan(&opened, &d)
+// noteOpening counts that a database is opened, and reads what it needs to be. The
+// count goes on above o.opened: where there is no history it makes bookmarks larger
+// than those of all openings before, and a history begins with it.
+func (s *Service) noteOpening(ctx context.Context, id uuid.UUID, o *openOptions) error {
+	var created int64
+	err := s.o.Store.DB.Write(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `UPDATE d1_databases SET opened = max(opened, ?) + 1 WHERE id = ? RETURNING opened, durability, created_at`,
+			o.opened, id.String()).Scan(&o.opened, &o.durability, &created)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, "", notFound(id.String())
+		return notFound(id.String())
 	}
 	if err != nil {
-		return 0, "", fmt.Errorf("d1: open %s: %w", id, err)
+		return fmt.Errorf("d1: open %s: %w", id, err)
 	}
-	return opened, d, nil
+	o.created = time.UnixMilli(created).UTC()
+	return nil
 }
 
 // removeOrphans removes folders of databases that were deleted just before the

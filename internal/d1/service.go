@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -33,11 +34,18 @@ type Options struct {
 	// OnLoop is told of requests that run a statement again and again, on their way: it
 	// must not block. Nil tells nobody.
 	OnLoop func(Loop)
+
+	// TimeTravel is for how long every state of a database can be restored; 30 days.
+	// Below 0 no history is kept, and what there is goes when the database is opened.
+	TimeTravel time.Duration
 }
 
 func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.TimeTravel == 0 {
+		o.TimeTravel = 30 * 24 * time.Hour
 	}
 	for _, d := range []struct {
 		field *int
@@ -61,6 +69,7 @@ type Service struct {
 	users  sync.WaitGroup
 	// imports holds the last import into each database, for those who ask how it went.
 	imports map[uuid.UUID]*importRun
+	merges  chan struct{} // see history.Options.Work
 
 	observer *observer
 }
@@ -83,7 +92,7 @@ func New(o Options) (*Service, error) {
 	if err := native.Check(); err != nil {
 		o.Log.Warn("databases cannot be opened", "error", err)
 	}
-	s := &Service{o: o, dir: filepath.Join(o.Store.Dir, folder), open: make(map[uuid.UUID]*handle), imports: make(map[uuid.UUID]*importRun), observer: newObserver(o.OnLoop)}
+	s := &Service{o: o, dir: filepath.Join(o.Store.Dir, folder), open: make(map[uuid.UUID]*handle), imports: make(map[uuid.UUID]*importRun), merges: make(chan struct{}, 1), observer: newObserver(o.OnLoop)}
 	if err := o.Store.FS.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("d1: folder of the databases: %w", err)
 	}
@@ -157,14 +166,7 @@ func (s *Service) Open(ctx context.Context, id string) (*Database, error) {
 
 func (s *Service) openHandle(ctx context.Context, h *handle) {
 	defer close(h.ready)
-	opened, durability, err := s.noteOpening(ctx, h.id)
-	var db *Database
-	if err == nil {
-		db, err = openDatabase(openOptions{
-			dir: s.folderOf(h.id), id: h.id, opened: opened, readers: s.o.Readers, limits: s.o.Limits, durability: durability,
-			fs: s.o.Store.FS, log: s.o.Log, observer: s.observer, maxQueries: s.o.MaxQueries,
-		})
-	}
+	db, err := s.openNow(ctx, h.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -176,6 +178,20 @@ func (s *Service) openHandle(ctx context.Context, h *handle) {
 	}
 	db.release = func() { s.unuse(h) }
 	h.db = db
+}
+
+func (s *Service) openNow(ctx context.Context, id uuid.UUID) (*Database, error) {
+	o := openOptions{
+		dir: s.folderOf(id), id: id, readers: s.o.Readers, limits: s.o.Limits, fs: s.o.Store.FS, log: s.o.Log,
+		retention: s.o.TimeTravel, merges: s.merges, observer: s.observer, maxQueries: s.o.MaxQueries,
+	}
+	if err := s.dropHistory(&o); err != nil {
+		return nil, err
+	}
+	if err := s.noteOpening(ctx, id, &o); err != nil {
+		return nil, err
+	}
+	return openDatabase(o)
 }
 
 // unuse ends one use. The last one leaves the database open for the next, within

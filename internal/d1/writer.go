@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/selvage-dev/selvage/internal/sqlite/native"
 )
@@ -17,6 +18,8 @@ const maxGroup = 256
 type writer struct {
 	d        *Database
 	c        *native.Conn
+	wal      *native.WAL
+	tidied   tidied
 	queue    chan *write
 	quit     chan struct{}
 	quitOnce sync.Once
@@ -32,22 +35,18 @@ type write struct {
 	sink    Sink
 	// run, when it is set, stands in for queries: it runs alone, in a transaction.
 	run  func(c *native.Conn) error
+	bare bool       // run makes its own transaction
 	done chan error // buffered, one value
 }
 
-func startWriter(d *Database, c *native.Conn) *writer {
-	w := &writer{d: d, c: c, queue: make(chan *write, maxGroup), quit: make(chan struct{}), finished: make(chan struct{})}
-	w.readSize()
-	go w.run()
-	return w
+func newWriter(d *Database, c *native.Conn) *writer {
+	return &writer{d: d, c: c, queue: make(chan *write, maxGroup), quit: make(chan struct{}), finished: make(chan struct{})}
 }
 
-// stop ends the writer after the group it is at and closes its connection, which
-// moves the log into the file.
-func (w *writer) stop() error {
+// stop ends the writer after the group it is at. Readers are closed already.
+func (w *writer) stop() {
 	w.quitOnce.Do(func() { close(w.quit) })
 	<-w.finished
-	return w.c.Close()
 }
 
 func (w *writer) do(ctx context.Context, by *Caller, queries []Query, state bool, sink Sink) error {
@@ -83,12 +82,17 @@ func (w *writer) submit(job *write) error {
 
 func (w *writer) run() {
 	defer close(w.finished)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-w.quit:
 			return
 		case first := <-w.queue:
 			w.group(w.gather(first))
+			w.tidy()
+		case <-look.C:
+			w.look()
 		}
 	}
 }
@@ -133,7 +137,7 @@ func (w *writer) group(jobs []*write) {
 
 // together runs jobs in one transaction. When it is lost, each runs alone.
 func (w *writer) together(jobs []*write) {
-	if err := w.c.Exec("BEGIN IMMEDIATE"); err != nil {
+	if err := w.begin(); err != nil {
 		w.eachAlone(jobs)
 		return
 	}
@@ -194,8 +198,14 @@ func (w *writer) alone(job *write) error {
 			}
 		}()
 	}
-	if err := w.c.Exec("BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("d1: begin: %w", err)
+	if err := w.begin(); err != nil {
+		return err
+	}
+	if job.bare {
+		w.rollBack() // it was looked for changes from outside
+		err := job.run(w.c)
+		w.committed()
+		return err
 	}
 	if err := w.queries(job); err != nil {
 		w.rollBack()
@@ -232,7 +242,7 @@ func (w *writer) rollBack() {
 
 // committed notes that the database has a new state.
 func (w *writer) committed() {
-	w.d.commits.Add(1)
+	w.number()
 	w.readSize()
 }
 

@@ -69,5 +69,22 @@ func (a *AppendFile) Truncate(size int64) error {
 	return nil
 }
 
+// Name returns the file's path.
+func (a *AppendFile) Name() string { return a.file.Name() }
+
+// ReadAt reads as [os.File.ReadAt] does.
+func (a *AppendFile) ReadAt(p []byte, off int64) (int, error) { return a.file.ReadAt(p, off) }
+
+// Overwrite puts p at the beginning of the file, in place. It is not atomic: p has a
+// checksum.
+func (a *AppendFile) Overwrite(p []byte) error {
+	if err := a.fs.ask(OpWrite, a.file.Name()); err != nil {
+		return err
+	}
+	n, err := a.file.WriteAt(p, 0)
+	a.size = max(a.size, int64(n))
+	return wrap(OpWrite, a.file.Name(), err)
+}
+
 // Close closes the file, without a Sync.
 func (a *AppendFile) Close() error { return wrap(OpWrite, a.file.Name(), a.file.Close()) }

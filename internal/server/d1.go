@@ -11,7 +11,11 @@ import (
 )
 
 func (s *Server) openD1(context.Context) error {
-	service, err := d1.New(d1.Options{Store: s.store, Log: s.log, OnLoop: s.queryLoop}) //nolint:contextcheck // folders of deleted databases are removed to the end
+	travel := s.cfg.Load().D1.TimeTravel
+	if travel == 0 {
+		travel = -1 // off
+	}
+	service, err := d1.New(d1.Options{Store: s.store, Log: s.log, OnLoop: s.queryLoop, TimeTravel: travel}) //nolint:contextcheck // folders of deleted databases are removed to the end
 	if err != nil {
 		return err
 	}
