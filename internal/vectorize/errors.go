@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/selvage-dev/selvage/internal/ann"
 )
 
 // Codes of errors. Those up to CodeParse that the platform is known to send have
@@ -76,7 +78,9 @@ func (e *CorruptError) Error() string {
 
 // corrupt is what a caller sees of err when an index cannot be opened for it.
 func corrupt(name string, err error) error {
-	if _, ok := errors.AsType[*CorruptError](err); !ok {
+	_, own := errors.AsType[*CorruptError](err)
+	_, vectors := errors.AsType[*ann.CorruptError](err)
+	if !own && !vectors {
 		return err
 	}
 	return &Error{

@@ -30,13 +30,27 @@ type Index struct {
 	fs      fsx.FS
 	lg      *slog.Logger
 	limits  *Limits
+	flush   flushSize
 	now     func() time.Time
 	writer  *writer
 	release func()
 
-	mu       sync.RWMutex // guards what follows
-	man      manifest
+	keeper *keeper
+	// manMu guards man, which is what is on disk, and writing it. It is taken before mu.
+	manMu     sync.Mutex
+	man       manifest
+	persisted map[uint64]persistedDead // of each segment
+	making    map[uint64]bool          // segments whose files no manifest names yet
+
+	mu sync.RWMutex // guards what follows
+	// A vector is in exactly one of mem, frozen and the live rows of segs.
 	mem      *memory
+	frozen   *memory // what is becoming a segment; nil for nothing
+	frozenAt checkpoint
+	segs     []part
+	gen      int               // changes when segs does
+	owned    map[*segment]bool // whose dead bitmaps were made for the group that is applied
+	flushed  checkpoint        // up to which the segments have everything
 	meta     []MetadataIndex
 	spaces   map[string]int // live vectors of each namespace
 	count    int
@@ -52,6 +66,7 @@ type openOptions struct {
 	fs     fsx.FS
 	log    *slog.Logger
 	limits *Limits
+	flush  flushSize
 	now    func() time.Time
 }
 
@@ -73,11 +88,25 @@ func openIndex(o openOptions) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := removeStrays(o.fs, o.dir, m, nil); err != nil {
+		return nil, err
+	}
 	x := &Index{
 		Config: Config{m.Dimensions, m.Metric}, name: o.name, id: o.id, dir: o.dir, fs: o.fs, lg: o.log, limits: o.limits, now: o.now,
-		man: *m, meta: slices.Clone(m.Metadata), spaces: make(map[string]int), seq: m.Seq, mutation: m.Mutation, time: m.Time,
+		flush: o.flush, man: *m, persisted: make(map[uint64]persistedDead), making: make(map[uint64]bool), meta: slices.Clone(m.Metadata), spaces: make(map[string]int), seq: m.Seq, mutation: m.Mutation, time: m.Time,
 	}
 	x.mem = newMemory(&x.Config)
+	x.flushed = checkpoint{seq: m.Seq, mutation: m.Mutation, time: m.Time, meta: m.Metadata}
+	opened := false
+	defer func() {
+		if !opened {
+			x.closeSegments()
+		}
+	}()
+	if err := x.openSegments(); err != nil {
+		return nil, err
+	}
+	x.owned = make(map[*segment]bool)
 	var last *log
 	for i, ref := range m.Logs {
 		path := filepath.Join(o.dir, logName(ref.ID))
@@ -96,15 +125,20 @@ func openIndex(o openOptions) (*Index, error) {
 		}
 		last = l
 	}
+	opened = true
+	x.keeper = newKeeper(x)
 	x.writer = startWriter(x, last)
+	x.keeper.start()
 	return x, nil
 }
 
 // close ends the writer and notes that all of the log was acknowledged.
 func (x *Index) close() error {
 	x.writer.stop()
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.keeper.stop()
+	x.manMu.Lock()
+	defer x.manMu.Unlock()
+	defer x.closeSegments()
 	var err error
 	if l := x.writer.log; l.broken == nil {
 		x.man.Logs[len(x.man.Logs)-1].Sealed = l.file.Size()
@@ -139,12 +173,10 @@ func (x *Index) apply(m *mutation) {
 	case opInsert, opUpsert:
 		for i := range m.vectors {
 			v := &m.vectors[i]
-			if x.has(v.ID) {
-				if m.op == opInsert {
-					continue
-				}
-				x.drop(v.ID)
+			if m.op == opInsert && x.has(v.ID) {
+				continue
 			}
+			x.drop(v.ID)
 			x.mem.put(v, m.seq, indexed(x.meta, v.Metadata, m.seq))
 			x.spaces[v.Namespace]++
 			x.count++
@@ -155,28 +187,10 @@ func (x *Index) apply(m *mutation) {
 		}
 	case opCreateIndex:
 		x.meta = append(slices.Clone(x.meta), m.metadata)
-		x.mem.reindex(x.meta)
+		x.reindex()
 	case opDeleteIndex:
 		x.meta = slices.DeleteFunc(slices.Clone(x.meta), func(i MetadataIndex) bool { return i.Property == m.metadata.Property })
-		x.mem.reindex(x.meta)
+		x.reindex()
 	}
 	x.seq, x.mutation, x.time = m.seq, m.id, m.time
-}
-
-// has reports whether there is a vector with the id.
-func (x *Index) has(id string) bool {
-	_, ok := x.mem.byID[id]
-	return ok
-}
-
-// drop removes the vector with the id, if there is one.
-func (x *Index) drop(id string) {
-	ns, ok := x.mem.remove(id)
-	if !ok {
-		return
-	}
-	x.count--
-	if x.spaces[ns]--; x.spaces[ns] == 0 {
-		delete(x.spaces, ns)
-	}
 }

@@ -21,6 +21,16 @@ type Limits struct {
 	Indexes         int   // of an account; 50,000
 }
 
+// flushSize is how much memory holds before it becomes a segment.
+type flushSize struct {
+	rows  int
+	bytes int64
+}
+
+func (f flushSize) times(n int) flushSize { return flushSize{f.rows * n, f.bytes * int64(n)} }
+
+func (f flushSize) reached(m *memory) bool { return len(m.rows) >= f.rows || m.bytes >= f.bytes }
+
 func (l *Limits) setDefaults() {
 	for _, d := range []struct {
 		field *int

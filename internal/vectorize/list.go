@@ -34,12 +34,34 @@ func (x *Index) List(count int, cursor string) (Page, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	p := Page{Total: x.count, IDs: smallest(x.mem.byID, last, count+1)}
+	if x.frozen != nil {
+		p.IDs = append(p.IDs, smallest(x.frozen.byID, last, count+1)...)
+	}
+	for i := range x.segs {
+		p.IDs = x.segs[i].appendIDs(p.IDs, last, count+1)
+	}
+	slices.Sort(p.IDs)
 	if len(p.IDs) > count {
 		p.IDs = p.IDs[:count]
 		p.Expires = now.Add(cursorLife).UTC().Truncate(time.Millisecond)
 		p.Cursor = makeCursor(x.id, p.IDs[count-1], p.Expires)
 	}
 	return p, nil
+}
+
+// appendIDs appends the n smallest of the live ids above last.
+func (p *part) appendIDs(ids []string, last string, n int) []string {
+	for i := p.docs.at(last); i < len(p.docs.ids) && n > 0; i++ {
+		row := p.docs.ids[i]
+		if p.dead.Has(row) {
+			continue
+		}
+		if id := string(p.docs.id(row)); id > last {
+			ids = append(ids, id)
+			n--
+		}
+	}
+	return ids
 }
 
 // smallest returns the n smallest of the ids above last, in order.

@@ -1,5 +1,7 @@
 package vectorize
 
+import "github.com/selvage-dev/selvage/internal/ann/simd"
+
 // memory holds the vectors that are in no segment yet. It is guarded by Index.mu.
 type memory struct {
 	dims   int
@@ -8,6 +10,9 @@ type memory struct {
 	byID   map[string]uint32
 	spaces map[string]*space
 	bytes  int64 // about what it takes up
+	// frozen memory is becoming a segment: rows stay where they are, and those that
+	// are removed are only marked.
+	frozen bool
 }
 
 type memRow struct {
@@ -17,6 +22,7 @@ type memRow struct {
 	seq      uint64   // of the mutation that brought it
 	values   []scalar // of the metadata indexes
 	spot     int      // in its space; -1 when it is gone
+	gone     bool     // from frozen memory
 }
 
 // space is what memory holds of one namespace, without gaps.
@@ -58,6 +64,10 @@ func (m *memory) remove(id string) (ns string, ok bool) {
 	}
 	delete(m.byID, id)
 	r := &m.rows[row]
+	if m.frozen {
+		r.gone = true
+		return r.ns, true
+	}
 	s := m.spaces[r.ns]
 	last := len(s.rows) - 1
 	if moved := s.rows[last]; r.spot != last {
@@ -113,18 +123,18 @@ func (m *memory) search(q []float32, ns *string, f filter, source int, t *topk) 
 
 func (m *memory) searchSpace(s *space, q []float32, f filter, source int, t *topk) {
 	for i, row := range s.rows {
-		if f != nil && !f.matches(m.rows[row].values) {
+		if m.frozen && m.rows[row].gone || f != nil && !f.matches(m.rows[row].values) {
 			continue
 		}
 		v := s.values[i*m.dims : (i+1)*m.dims]
 		var dist float32
 		switch m.metric {
 		case Cosine:
-			dist = -dot(q, v) * s.scale[i]
+			dist = -simd.DotF32(q, v) * s.scale[i]
 		case Euclidean:
-			dist = squared(q, v)
+			dist = simd.L2F32(q, v)
 		case Dot:
-			dist = -dot(q, v)
+			dist = -simd.DotF32(q, v)
 		}
 		t.push(hit{dist, source, row})
 	}

@@ -25,6 +25,10 @@ type Options struct {
 	Now     func() time.Time // time.Now
 	Limits  Limits
 	MaxOpen int // indexes that stay open without being used; 64
+	// FlushRows and FlushBytes are how much of an index is kept in memory before it
+	// becomes a segment, or what an upsert replaced counts too; 16,384 and 128 MiB.
+	FlushRows  int
+	FlushBytes int64
 }
 
 // Service owns all indexes. It is safe for concurrent use.
@@ -62,6 +66,12 @@ func New(o Options) (*Service, error) {
 	}
 	if o.MaxOpen == 0 {
 		o.MaxOpen = 64
+	}
+	if o.FlushRows == 0 {
+		o.FlushRows = 16 << 10
+	}
+	if o.FlushBytes == 0 {
+		o.FlushBytes = 128 << 20
 	}
 	o.Limits.setDefaults()
 	s := &Service{o: o, dir: filepath.Join(o.Store.Dir, folder), open: make(map[uuid.UUID]*handle)}
@@ -157,7 +167,7 @@ func (s *Service) acquire(ctx context.Context, info *Info) (*handle, error) {
 func (s *Service) openHandle(h *handle, name string) {
 	defer close(h.ready)
 	x, err := openIndex(openOptions{
-		name: name, id: h.id, dir: s.folderOf(h.id), fs: s.o.Store.FS, log: s.o.Log, limits: &s.o.Limits, now: s.o.Now,
+		name: name, id: h.id, dir: s.folderOf(h.id), fs: s.o.Store.FS, log: s.o.Log, limits: &s.o.Limits, now: s.o.Now, flush: flushSize{s.o.FlushRows, s.o.FlushBytes},
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,10 +1,11 @@
 package vectorize
 
 import (
+	"errors"
 	"fmt"
-	"math"
 	"unicode/utf8"
 
+	"github.com/selvage-dev/selvage/internal/ann"
 	"github.com/selvage-dev/selvage/internal/vectorize/vecjson"
 )
 
@@ -68,15 +69,12 @@ func (l *Limits) checkVector(c *Config, v *Vector) *Error {
 
 // checkValues says what is wrong with numbers as a vector, or "".
 func checkValues(m Metric, values []float32) string {
-	zero := true
-	for i, x := range values {
-		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
-			return fmt.Sprintf("value %d is not a finite number of 32 bits", i)
-		}
-		zero = zero && x == 0
+	err := ann.Config{Dim: len(values), Metric: m.ann()}.Check(values)
+	if wrong, ok := errors.AsType[*ann.VectorError](err); ok {
+		return wrong.Reason
 	}
-	if zero && m == Cosine {
-		return "all of its values are 0, which has no direction and so no cosine"
+	if err != nil {
+		return err.Error()
 	}
 	return ""
 }

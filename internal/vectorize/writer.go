@@ -72,6 +72,9 @@ func (x *Index) mutate(ctx context.Context, m mutation) (uuid.UUID, error) { //n
 
 func (w *writer) run() {
 	defer close(w.finished)
+	if w.x.flush.reached(w.x.mem) {
+		w.freeze() // the log was long
+	}
 	for {
 		select {
 		case j := <-w.queue:
@@ -127,12 +130,17 @@ func (w *writer) commit(group []*job) {
 		return
 	}
 	x.mu.Lock()
+	x.owned = make(map[*segment]bool)
 	for _, m := range frame {
 		x.apply(m)
 	}
+	full := x.flush.reached(x.mem)
 	x.mu.Unlock()
 	for _, j := range taken {
 		j.done <- nil
+	}
+	if full {
+		w.freeze()
 	}
 }
 
