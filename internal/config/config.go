@@ -57,11 +57,6 @@ type Cache struct {
 	MaxSize Size // on disk
 }
 
-// D1 is what holds for all databases.
-type D1 struct {
-	TimeTravel time.Duration // for how long every state can be restored; 0: no history is kept
-}
-
 // Log is the process logger and the event log.
 type Log struct {
 	Level   string // debug, info, warn, error
@@ -132,7 +127,6 @@ func Default(getenv func(string) string) *Config {
 		API:          API{Port: 8788},
 		TLS:          TLS{Mode: TLSOff, Port: 8443},
 		Cache:        Cache{MaxSize: 1 << 30},
-		D1:           D1{TimeTravel: 30 * 24 * time.Hour},
 		Log:          Log{Level: "info", Format: "auto", MaxSize: 512 << 20, MaxAge: 7 * 24 * time.Hour},
 		Limits: Limits{
 			HeaderSize:    64 << 10,
@@ -153,6 +147,7 @@ func Default(getenv func(string) string) *Config {
 			PushSize: 1 << 30, Concurrent: 1, Timeout: 20 * time.Minute, Memory: 2 << 30, Processes: 512, Disk: 4 << 30, Network: NetworkNone,
 			Path: "/usr/local/bin:/usr/bin:/bin",
 		},
+		D1: defaultD1(),
 	}
 }
 

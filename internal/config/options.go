@@ -3,7 +3,6 @@ package config
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // Option is one thing an operator may set.
@@ -46,7 +45,7 @@ func (o *Option) set(c *Config, text string) bool {
 
 // Options returns the table, in the order of the example file.
 func Options() []Option {
-	return slices.Concat(platformOptions(), tlsOptions(), apiOptions(), limitOptions(), buildOptions())
+	return slices.Concat(platformOptions(), tlsOptions(), apiOptions(), limitOptions(), d1Options(), buildOptions())
 }
 
 func platformOptions() []Option {
@@ -142,10 +141,6 @@ func apiOptions() []Option {
 		{
 			Key: "cache.max_size", Doc: "Disk that the workers' caches may take together; the largest gives way first. They are empty after a start.", Want: "a size from 16MiB, such as 1GiB",
 			value: func(c *Config) any { return &c.Cache.MaxSize }, check: func(c *Config) bool { return c.Cache.MaxSize >= minCache },
-		},
-		{
-			Key: "d1.time_travel", Doc: "For how long every state of a D1 database can be restored. 0s keeps no history, and removes what there is.", Want: "0s, or a duration of 1h or more, such as 720h",
-			value: func(c *Config) any { return &c.D1.TimeTravel }, check: func(c *Config) bool { return c.D1.TimeTravel == 0 || c.D1.TimeTravel >= time.Hour },
 		},
 		{
 			Key: "log.level", Doc: "The least severe platform messages to log.", Want: "debug, info, warn or error", Reload: true,

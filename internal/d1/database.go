@@ -45,6 +45,7 @@ type Database struct {
 	observer   *observer
 	recorder   *insights.Recorder
 	maxQueries int // of one request
+	maxSize    int64
 }
 
 // Durability says when a write is acknowledged.
@@ -78,6 +79,7 @@ type openOptions struct {
 	created    time.Time
 	retention  time.Duration // of the history; not above 0: none is kept
 	merges     chan struct{} // bounds how many histories are merged at a time
+	maxSize    int64
 }
 
 func openDatabase(o openOptions) (_ *Database, err error) {
@@ -95,7 +97,7 @@ func openDatabase(o openOptions) (_ *Database, err error) {
 	}
 	d := &Database{
 		id: o.id, log: o.log, dir: o.dir, fs: o.fs, readers: make(chan *native.Conn, o.readers),
-		observer: o.observer, recorder: o.observer.recorder(o.id), maxQueries: o.maxQueries,
+		observer: o.observer, recorder: o.observer.recorder(o.id), maxQueries: o.maxQueries, maxSize: o.maxSize,
 	}
 	defer func() {
 		if err != nil {
@@ -106,7 +108,7 @@ func openDatabase(o openOptions) (_ *Database, err error) {
 	if o.durability == DurabilityNormal {
 		sync = "NORMAL"
 	}
-	w, err := native.Open(path, native.Options{Limits: o.limits, Setup: writerSetup + "PRAGMA synchronous=" + sync})
+	w, err := native.Open(path, native.Options{Limits: o.limits, Setup: writerSetup + "PRAGMA synchronous=" + sync + maxPages(o.maxSize)})
 	if err != nil {
 		return nil, fmt.Errorf("d1: %w", err)
 	}

@@ -253,7 +253,7 @@ func (r *importRun) run(ctx context.Context, db *Database, f *os.File) {
 	}
 	r.bookmark = db.Bookmark()
 	r.meta.Duration, r.meta.SizeAfter, r.meta.ChangedDB = r.duration, db.Size(), true
-	r.meta.Changes, r.meta.RowsWritten = int64(changes), int64(changes)
+	r.meta.Changes = int64(changes)
 }
 
 // script reads the file in chunks that end with a statement and runs them.
@@ -289,7 +289,8 @@ func (r *importRun) chunk(c *native.Conn, text []byte) error {
 		return fail(CodeInvalid, "The file holds a zero byte: it is no text of SQL statements. A database file cannot be imported; dump it with \"sqlite3 FILE .dump\".")
 	}
 	done, err := c.Script(text)
-	r.rowsRead(done.Rows)
+	r.meta.RowsRead += done.RowsRead
+	r.meta.RowsWritten += done.RowsWritten
 	before := r.statements.Add(done.Statements) - done.Statements
 	r.bytes.Add(int64(len(text)))
 	if failed, ok := errors.AsType[*native.ScriptError](err); ok {
@@ -297,8 +298,6 @@ func (r *importRun) chunk(c *native.Conn, text []byte) error {
 	}
 	return err
 }
-
-func (r *importRun) rowsRead(n int64) { r.meta.RowsRead += n }
 
 // ImportError says which statement of a file failed. Nothing of the file was applied.
 type ImportError struct {

@@ -83,7 +83,7 @@ func (d *Database) runQuery(c *native.Conn, by *Caller, i int, q *Query, sink Si
 	start := time.Now()
 	s, err := lastStatement(c, q)
 	if err != nil {
-		return &QueryError{Index: i, Err: err}
+		return d.failed(i, err)
 	}
 	before := 0
 	if !s.ReadOnly {
@@ -91,7 +91,7 @@ func (d *Database) runQuery(c *native.Conn, by *Caller, i int, q *Query, sink Si
 	}
 	r, err := c.Run(s, &q.Args)
 	if err != nil {
-		return &QueryError{Index: i, Err: err}
+		return d.failed(i, err)
 	}
 	out := Result{Columns: s.Columns, Rows: r.Rows, Count: r.Count, Meta: Meta{
 		Duration: time.Since(start), LastRowID: r.LastRowID, SizeAfter: d.size.Load(), RowsRead: r.RowsRead, RowsWritten: r.RowsWritten,

@@ -30,6 +30,8 @@ type Options struct {
 	MaxOpen      int // databases that stay open without being used; 64
 	MaxDatabases int // of an account; 50,000
 	MaxQueries   int // of one request of a worker; 1,000
+	// MaxSize bounds one database, in bytes; 10 GB.
+	MaxSize int64
 
 	// OnLoop is told of requests that run a statement again and again, on their way: it
 	// must not block. Nil tells nobody.
@@ -54,6 +56,9 @@ func (o *Options) setDefaults() {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = 10_000_000_000
 	}
 }
 
@@ -183,7 +188,7 @@ func (s *Service) openHandle(ctx context.Context, h *handle) {
 func (s *Service) openNow(ctx context.Context, id uuid.UUID) (*Database, error) {
 	o := openOptions{
 		dir: s.folderOf(id), id: id, readers: s.o.Readers, limits: s.o.Limits, fs: s.o.Store.FS, log: s.o.Log,
-		retention: s.o.TimeTravel, merges: s.merges, observer: s.observer, maxQueries: s.o.MaxQueries,
+		retention: s.o.TimeTravel, merges: s.merges, observer: s.observer, maxQueries: s.o.MaxQueries, maxSize: s.o.MaxSize,
 	}
 	if err := s.dropHistory(&o); err != nil {
 		return nil, err

@@ -6,16 +6,25 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/bindings"
 	"github.com/selvage-dev/selvage/internal/d1"
+	"github.com/selvage-dev/selvage/internal/sqlite/native"
 	"github.com/selvage-dev/selvage/internal/telemetry"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
 )
 
 func (s *Server) openD1(context.Context) error {
-	travel := s.cfg.Load().D1.TimeTravel
+	c := s.cfg.Load().D1
+	travel := c.TimeTravel
 	if travel == 0 {
 		travel = -1 // off
 	}
-	service, err := d1.New(d1.Options{Store: s.store, Log: s.log, OnLoop: s.queryLoop, TimeTravel: travel}) //nolint:contextcheck // folders of deleted databases are removed to the end
+	service, err := d1.New(d1.Options{ //nolint:contextcheck // folders of deleted databases are removed to the end
+		Store: s.store, Log: s.log, OnLoop: s.queryLoop, TimeTravel: travel,
+		MaxDatabases: c.MaxDatabases, MaxQueries: c.MaxQueries, MaxOpen: c.MaxOpen, MaxSize: int64(c.MaxSize),
+		Limits: native.Limits{
+			SQLBytes: int(c.StatementSize), ValueBytes: int(c.ValueSize), ResultBytes: int64(c.ResultSize), Columns: c.Columns,
+			Params: c.Params, PatternBytes: int(c.PatternSize), Duration: c.QueryTime,
+		},
+	})
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ typedef struct nat_script_result {
   int rc;
   int noted;       // NAT_* of the statement that failed
   int64_t offset;  // in bytes: where the statement that failed begins, or the end
-  int64_t statements, rows_read;
+  int64_t statements, rows_read, rows_written;
 } nat_script_result;
 
 int nat_open(const char *path, int flags, nat_conn **out);

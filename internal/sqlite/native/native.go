@@ -274,7 +274,7 @@ func (k *Conn) Run(s *Stmt, args *Args) (Result, error) {
 func (k *Conn) runError(rc int) error {
 	switch {
 	case rc&0xff == CodeInterrupt:
-		return &Error{Code: rc, Offset: -1, Message: fmt.Sprintf("The query ran longer than %s and was stopped.", k.limits.Duration)}
+		return &Error{Code: rc, Offset: -1, Message: fmt.Sprintf("D1 DB storage operation exceeded timeout: the query ran longer than %s and was stopped.", k.limits.Duration)}
 	case k.result.full != 0:
 		return &Error{Code: rc, Offset: -1, Message: fmt.Sprintf("The result has more than %d bytes. Ask for fewer rows.", k.limits.ResultBytes)}
 	}

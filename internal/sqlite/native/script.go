@@ -17,7 +17,8 @@ import (
 // ScriptResult is what a text of statements did.
 type ScriptResult struct {
 	Statements int64
-	Rows       int64 // that its statements returned; nobody sees them
+	// As in [Result], of all statements.
+	RowsRead, RowsWritten int64
 }
 
 // ScriptError says which statement of a text failed.
@@ -41,7 +42,7 @@ func (k *Conn) Script(text []byte) (ScriptResult, error) {
 	copy(buf, text)
 	var r C.nat_script_result
 	C.nat_script(k.c, (*C.char)(unsafe.Pointer(unsafe.SliceData(buf))), C.int64_t(k.limits.Duration), &r)
-	out := ScriptResult{Statements: int64(r.statements), Rows: int64(r.rows_read)}
+	out := ScriptResult{Statements: int64(r.statements), RowsRead: int64(r.rows_read), RowsWritten: int64(r.rows_written)}
 	if r.rc == 0 {
 		return out, nil
 	}
