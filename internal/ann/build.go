@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -30,7 +29,7 @@ func Build(ctx context.Context, fs fsx.FS, path string, c Config, src Source) er
 	if err := c.validate(); err != nil {
 		return err
 	}
-	if n := src.Len(); uint64(n) >= math.MaxUint32 { //nolint:gosec // not negative
+	if n := src.Len(); n >= done {
 		return fmt.Errorf("ann: %d vectors are too many for one segment", n)
 	}
 	f, err := fs.CreateTemp(filepath.Dir(path), filepath.Base(path))
@@ -55,7 +54,7 @@ type writer struct {
 
 func (w *writer) segment(ctx context.Context, src Source) error {
 	n := src.Len()
-	w.foot = footer{dim: uint32(w.cfg.Dim), metric: uint32(w.cfg.Metric), count: uint32(n)} //nolint:gosec // both checked
+	w.foot = footer{dim: uint32(w.cfg.Dim), metric: uint32(w.cfg.Metric), count: uint32(n), bits: codeBits(w.cfg.Dim)} //nolint:gosec // both checked
 	sums, norms, err := w.vectors(ctx, src)
 	if err != nil {
 		return err
@@ -63,10 +62,56 @@ func (w *writer) segment(ctx context.Context, src Source) error {
 	if err := errors.Join(w.part(partSums, bytesOf(sums)), w.part(partNorms, bytesOf(norms))); err != nil {
 		return err
 	}
+	if err := w.guides(ctx, norms); err != nil {
+		return err
+	}
 	if _, err := w.out.Write(w.foot.encode()); err != nil {
 		return err
 	}
 	return w.out.Flush()
+}
+
+// guides writes what leads searches to the vectors: codes and graph.
+func (w *writer) guides(ctx context.Context, norms []float32) (err error) {
+	// The vectors are read back from where they were written: their pages are in
+	// the system's cache, and a copy of our own would be the largest thing here.
+	if err := w.out.Flush(); err != nil {
+		return err
+	}
+	var vectors []float32
+	if size := w.foot.extents[partVectors].size; size > 0 {
+		mapped, err := mapFile(w.file, int(size)) //nolint:gosec // of a file that exists
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, unmap(mapped)) }()
+		vectors = view[float32](mapped)
+	}
+	e := newEncoder(w.cfg, int(w.foot.bits), vectors, norms)
+	mem, err := newRegion(e.codes.size(len(norms)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mem.free()) }()
+	e.codes.data = mem.bytes
+	if err := e.run(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(w.part(partCenter, bytesOf(e.codes.center)), w.part(partCodes, mem.bytes)); err != nil {
+		return err
+	}
+	g := &graph{}
+	if len(norms) >= graphMinimum {
+		var lengths []float32
+		if w.cfg.Metric == DotProduct {
+			lengths = norms
+		}
+		if g, err = newBuilder(e.codes, e.rr, lengths).run(ctx, w.cfg.workers()); err != nil {
+			return err
+		}
+	}
+	w.foot.degree = uint32(g.degree) //nolint:gosec // small
+	return errors.Join(w.part(partLinks, bytesOf(g.links)), w.part(partEntries, bytesOf(g.entries)))
 }
 
 // vectors writes them and returns their checksums and lengths.

@@ -27,6 +27,11 @@ type SearchOptions struct {
 	Exact bool
 }
 
+// allowed says whether row may be an answer.
+func (o *SearchOptions) allowed(row uint32) bool {
+	return (o.Filter == nil || o.Filter.Has(row)) && !o.Deleted.Has(row)
+}
+
 // allowedWord has the rows of the i-th 64 that may be answers, of n rows.
 func (o *SearchOptions) allowedWord(i, n int) uint64 {
 	w := ^uint64(0)

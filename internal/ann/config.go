@@ -3,6 +3,7 @@ package ann
 import (
 	"fmt"
 	"math"
+	"runtime"
 )
 
 // MaxDim is the largest number of dimensions.
@@ -89,4 +90,11 @@ func (c Config) norm(v []float32) (float64, error) {
 		return 0, &VectorError{Reason: "it has length zero, so it has no direction to compare"}
 	}
 	return math.Sqrt(sum), nil
+}
+
+func (c Config) workers() int {
+	if c.Workers > 0 {
+		return c.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }

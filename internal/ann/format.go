@@ -27,14 +27,13 @@ const (
 	partSums                // CRC-32C of each vector
 	partNorms               // float32 length of each vector
 	partCenter              // float32 point that codes are relative to
-	partCodes               // quantised vectors
-	partTerms               // two float32 for each code: scale and offset
+	partCodes               // quantised vectors: see codes
 	partLinks               // neighbours of each row on the ground level
-	partUpper               // the levels above
+	partEntries             // rows at which searches begin
 	parts
 )
 
-var partNames = [parts]string{"vectors", "checksums", "norms", "center", "codes", "terms", "graph", "upper graph"} //nolint:gochecknoglobals // constant
+var partNames = [parts]string{"vectors", "checksums", "norms", "center", "codes", "graph", "entries"} //nolint:gochecknoglobals // constant
 
 func (p part) String() string { return partNames[p] }
 
@@ -50,21 +49,15 @@ type extent struct {
 // footer is the last page of a segment.
 type footer struct {
 	dim, metric, count uint32
-	graph              graphShape
+	bits               uint32 // of a code
+	degree             uint32 // of the graph; 0: there is none
 	extents            [parts]extent
-}
-
-// graphShape is what a search must know of the graph. Degree 0: there is none.
-type graphShape struct {
-	degree, upperDegree uint32
-	levels              uint32 // above the ground
-	entry               uint32 // row at which searches begin
 }
 
 func (f *footer) encode() []byte {
 	b := make([]byte, 0, pageSize)
 	b = append(b, footerMagic...)
-	for _, x := range []uint32{formatVersion, f.dim, f.metric, f.count, f.graph.degree, f.graph.upperDegree, f.graph.levels, f.graph.entry} {
+	for _, x := range []uint32{formatVersion, f.dim, f.metric, f.count, f.bits, f.degree} {
 		b = binary.LittleEndian.AppendUint32(b, x)
 	}
 	for _, e := range f.extents {
@@ -96,8 +89,7 @@ func decodeFooter(b []byte, size uint64) (*footer, string) {
 	if v := u32(); v != formatVersion {
 		return nil, fmt.Sprintf("its format is version %d and this program reads %d", v, formatVersion)
 	}
-	f := &footer{dim: u32(), metric: u32(), count: u32()}
-	f.graph = graphShape{degree: u32(), upperDegree: u32(), levels: u32(), entry: u32()}
+	f := &footer{dim: u32(), metric: u32(), count: u32(), bits: u32(), degree: u32()}
 	for i := range f.extents {
 		e := &f.extents[i]
 		e.offset, e.size = binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:])
@@ -115,14 +107,21 @@ func (f *footer) inconsistent() string {
 	if err := f.config().validate(); err != nil {
 		return err.Error()
 	}
-	n := uint64(f.count)
-	want := [parts]uint64{
-		partVectors: n * uint64(f.dim) * 4, partSums: n * 4, partNorms: n * 4,
+	if f.bits != 4 && f.bits != 8 || f.count >= done || f.degree > 1024 {
+		return fmt.Sprintf("it has %d rows, codes of %d bits and degree %d", f.count, f.bits, f.degree)
 	}
-	for _, p := range []part{partVectors, partSums, partNorms} {
-		if f.extents[p].size != want[p] {
-			return fmt.Sprintf("its part %s has %d bytes, not %d", p, f.extents[p].size, want[p])
+	n, dim := uint64(f.count), uint64(f.dim)
+	stride := uint64(newCodes(int(f.dim), int(f.bits), nil).stride) //nolint:gosec // not negative
+	for p, want := range map[part]uint64{
+		partVectors: n * dim * 4, partSums: n * 4, partNorms: n * 4,
+		partCenter: dim * 4, partCodes: n * stride, partLinks: n * uint64(f.degree) * 4,
+	} {
+		if f.extents[p].size != want {
+			return fmt.Sprintf("its part %s has %d bytes, not %d", p, f.extents[p].size, want)
 		}
+	}
+	if size := f.extents[partEntries].size; size%4 != 0 || size/4 > n || f.degree > 0 && size == 0 {
+		return fmt.Sprintf("its entries have %d bytes", size)
 	}
 	return ""
 }

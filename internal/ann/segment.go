@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -25,6 +26,10 @@ type Segment struct {
 	sums    []uint32  // of mapped
 	norms   []float32 // of mapped
 	sound   []atomic.Uint64
+
+	memory [2]region // of codes and graph, which are read into memory
+	codes  *codes
+	graph  graph // no links: there is none
 
 	// refs counts the opener and the calls that run. The mapping goes with the
 	// last of them.
@@ -72,7 +77,7 @@ func open(f *os.File, path string) (*Segment, error) {
 	s := &Segment{cfg: foot.config(), path: path, n: int(foot.count), foot: *foot, mapped: mapped}
 	s.refs.Store(1)
 	s.scratch.New = func() any { return new(scratch) }
-	if err := s.load(); err != nil {
+	if err := s.load(f); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -80,20 +85,52 @@ func open(f *os.File, path string) (*Segment, error) {
 
 // load verifies and sets up all parts but the vectors, which are verified one
 // by one.
-func (s *Segment) load() (err error) {
+func (s *Segment) load(f *os.File) (err error) {
 	if err := s.acquire(); err != nil {
 		return err
 	}
 	defer s.guard(debug.SetPanicOnFault(true), &err)
-	for p := partSums; p < parts; p++ {
-		if crc32.Checksum(s.part(p), castagnoli) != s.foot.extents[p].sum {
-			return &CorruptError{Path: s.path, Part: p.String(), Reason: "the checksum does not fit"}
+	for _, p := range []part{partSums, partNorms, partCenter, partEntries} {
+		if err := s.verify(p, s.part(p)); err != nil {
+			return err
+		}
+	}
+	for i, p := range []part{partCodes, partLinks} {
+		if s.memory[i], err = s.read(f, p); err != nil {
+			return err
 		}
 	}
 	s.vectors = view[float32](s.part(partVectors))
 	s.sums = view[uint32](s.part(partSums))
 	s.norms = view[float32](s.part(partNorms))
 	s.sound = make([]atomic.Uint64, (s.n+63)/64)
+	s.codes = newCodes(s.cfg.Dim, int(s.foot.bits), slices.Clone(view[float32](s.part(partCenter))))
+	s.codes.data = s.memory[0].bytes
+	s.graph = graph{degree: int(s.foot.degree), links: view[uint32](s.memory[1].bytes), entries: slices.Clone(view[uint32](s.part(partEntries)))}
+	if !s.graph.within(s.n) {
+		return &CorruptError{Path: s.path, Part: partLinks.String(), Reason: "it names rows that are not there"}
+	}
+	return nil
+}
+
+// read reads a part into memory of its own. A mapping would do, but not in
+// large pages.
+func (s *Segment) read(f *os.File, p part) (region, error) {
+	e := s.foot.extents[p]
+	r, err := newRegion(int(e.size)) //nolint:gosec // within a file
+	if err != nil {
+		return r, err
+	}
+	if _, err := f.ReadAt(r.bytes, int64(e.offset)); err != nil { //nolint:gosec // within a file
+		return r, &CorruptError{Path: s.path, Part: p.String(), Reason: "it cannot be read", Err: err}
+	}
+	return r, s.verify(p, r.bytes)
+}
+
+func (s *Segment) verify(p part, b []byte) error {
+	if crc32.Checksum(b, castagnoli) != s.foot.extents[p].sum {
+		return &CorruptError{Path: s.path, Part: p.String(), Reason: "the checksum does not fit"}
+	}
 	return nil
 }
 
@@ -107,6 +144,12 @@ func (s *Segment) Len() int { return s.n }
 
 // Config returns the dimensions and the metric.
 func (s *Segment) Config() Config { return s.cfg }
+
+// Memory returns the bytes of memory that the segment holds besides what the
+// system caches of its file.
+func (s *Segment) Memory() int {
+	return len(s.memory[0].bytes) + len(s.memory[1].bytes) + 4*len(s.graph.entries) + 8*len(s.sound)
+}
 
 // Path returns the file's name.
 func (s *Segment) Path() string { return s.path }
@@ -167,7 +210,7 @@ func (s *Segment) release() error {
 	if s.refs.Add(-1) > 0 {
 		return nil
 	}
-	return unmap(s.mapped)
+	return errors.Join(unmap(s.mapped), s.memory[0].free(), s.memory[1].free())
 }
 
 // guard, deferred, ends what acquire began. A mapped page that the disk cannot

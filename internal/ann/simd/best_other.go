@@ -1,3 +1,6 @@
+//go:build !amd64 && !arm64
+
 package simd
 
-func best() kernels { return portable() }
+// usable returns what this processor can run, the best first.
+func usable() []kernels { return []kernels{portable()} }

@@ -14,7 +14,7 @@ type kernels struct {
 }
 
 // active is what the exported functions use. It is set once, before main.
-var active = best() //nolint:gochecknoglobals // the processor does not change while we run
+var active = usable()[0] //nolint:gochecknoglobals // the processor does not change while we run
 
 func portable() kernels {
 	return kernels{

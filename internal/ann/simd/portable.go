@@ -48,8 +48,8 @@ func dotU8Go(q []int8, codes []byte) int32 {
 
 func dotU4Go(q []int8, codes []byte) int32 {
 	var s int32
-	for b := 0; b < len(q); b += Block4 {
-		lo, hi, c := q[b:b+Block4/2], q[b+Block4/2:b+Block4], codes[b/2:b/2+Block4/2]
+	for b := 0; b < len(q); b += Block {
+		lo, hi, c := q[b:b+Block/2], q[b+Block/2:b+Block], codes[b/2:b/2+Block/2]
 		for i, x := range c {
 			s += int32(lo[i])*int32(x&15) + int32(hi[i])*int32(x>>4)
 		}

@@ -1,0 +1,237 @@
+#include "textflag.h"
+
+// See avx512_amd64.s for the shape of the loops over rows.
+
+#define ahead 6
+
+#define ROWADDR(ptr, dst) \
+	MOVL  (ptr), dst      \
+	IMULQ R8, dst         \
+	ADDQ  DI, dst
+
+// func dotU4Avx2(out *int32, q *int8, codes *byte, stride int, rows *uint32, n, dims int)
+// A sum of eight products of at most 15 times 128 fits 16 bits, so each block
+// of 128 is added up in 16 bits and widened once.
+TEXT ·dotU4Avx2(SB), NOSPLIT, $0-56
+	MOVQ out+0(FP), R12
+	MOVQ q+8(FP), SI
+	MOVQ codes+16(FP), DI
+	MOVQ stride+24(FP), R8
+	MOVQ rows+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ dims+48(FP), R11
+	LEAQ -4(R9)(R10*4), DX
+	SHRQ $1, R11
+	MOVL $0x0f0f0f0f, AX
+	VMOVD AX, X10
+	VPBROADCASTD X10, Y10
+	MOVL $0x00010001, AX
+	VMOVD AX, X11
+	VPBROADCASTD X11, Y11
+row4:
+	ROWADDR(R9, AX)
+	LEAQ (ahead*4)(R9), R14
+	CMPQ R14, DX
+	CMOVQHI DX, R14
+	ROWADDR(R14, R13)
+	MOVQ SI, BX
+	XORQ CX, CX
+	VPXOR Y0, Y0, Y0
+step4:
+	VMOVDQU (AX)(CX*1), Y2
+	VMOVDQU 32(AX)(CX*1), Y4
+	PREFETCHT0 (R13)(CX*1)
+	VPSRLW $4, Y2, Y3
+	VPSRLW $4, Y4, Y5
+	VPAND Y10, Y2, Y2
+	VPAND Y10, Y3, Y3
+	VPAND Y10, Y4, Y4
+	VPAND Y10, Y5, Y5
+	VPMADDUBSW (BX), Y2, Y2
+	VPMADDUBSW 64(BX), Y3, Y3
+	VPMADDUBSW 32(BX), Y4, Y4
+	VPMADDUBSW 96(BX), Y5, Y5
+	VPADDW Y3, Y2, Y2
+	VPADDW Y5, Y4, Y4
+	VPADDW Y4, Y2, Y2
+	VPMADDWD Y11, Y2, Y2
+	VPADDD Y2, Y0, Y0
+	ADDQ $128, BX
+	ADDQ $64, CX
+	CMPQ CX, R11
+	JLT  step4
+	VEXTRACTI128 $1, Y0, X1
+	VPADDD X1, X0, X0
+	VPSHUFD $0x4e, X0, X1
+	VPADDD X1, X0, X0
+	VPSHUFD $0xb1, X0, X1
+	VPADDD X1, X0, X0
+	VMOVD X0, (R12)
+	ADDQ $4, R12
+	ADDQ $4, R9
+	DECQ R10
+	JNZ  row4
+	VZEROUPPER
+	RET
+
+// func dotU8Avx2(out *int32, q *int8, codes *byte, stride int, rows *uint32, n, dims int)
+// Both sides are widened to 16 bits: products of bytes without sign and bytes
+// with one would saturate where they are added in pairs.
+TEXT ·dotU8Avx2(SB), NOSPLIT, $0-56
+	MOVQ out+0(FP), R12
+	MOVQ q+8(FP), SI
+	MOVQ codes+16(FP), DI
+	MOVQ stride+24(FP), R8
+	MOVQ rows+32(FP), R9
+	MOVQ n+40(FP), R10
+	MOVQ dims+48(FP), R11
+	LEAQ -4(R9)(R10*4), DX
+row8:
+	ROWADDR(R9, AX)
+	LEAQ (ahead*4)(R9), R14
+	CMPQ R14, DX
+	CMOVQHI DX, R14
+	ROWADDR(R14, R13)
+	XORQ CX, CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+step8:
+	PREFETCHT0 (R13)(CX*1)
+	VPMOVZXBW (AX)(CX*1), Y2
+	VPMOVZXBW 16(AX)(CX*1), Y3
+	VPMOVZXBW 32(AX)(CX*1), Y4
+	VPMOVZXBW 48(AX)(CX*1), Y5
+	VPMOVSXBW (SI)(CX*1), Y6
+	VPMOVSXBW 16(SI)(CX*1), Y7
+	VPMOVSXBW 32(SI)(CX*1), Y8
+	VPMOVSXBW 48(SI)(CX*1), Y9
+	VPMADDWD Y6, Y2, Y2
+	VPMADDWD Y7, Y3, Y3
+	VPMADDWD Y8, Y4, Y4
+	VPMADDWD Y9, Y5, Y5
+	VPADDD Y2, Y0, Y0
+	VPADDD Y3, Y1, Y1
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	ADDQ $64, CX
+	CMPQ CX, R11
+	JLT  step8
+	VPADDD Y1, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPADDD X1, X0, X0
+	VPSHUFD $0x4e, X0, X1
+	VPADDD X1, X0, X0
+	VPSHUFD $0xb1, X0, X1
+	VPADDD X1, X0, X0
+	VMOVD X0, (R12)
+	ADDQ $4, R12
+	ADDQ $4, R9
+	DECQ R10
+	JNZ  row8
+	VZEROUPPER
+	RET
+
+// func dotF32Avx2(a, b *float32, n int) float32
+TEXT ·dotF32Avx2(SB), NOSPLIT, $0-28
+	MOVQ a+0(FP), SI
+	MOVQ b+8(FP), DI
+	MOVQ n+16(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS X8, X8, X8
+	SUBQ $32, CX
+	JLT  fdrest
+fdstep:
+	VMOVUPS (SI), Y4
+	VMOVUPS 32(SI), Y5
+	VMOVUPS 64(SI), Y6
+	VMOVUPS 96(SI), Y7
+	VFMADD231PS (DI), Y4, Y0
+	VFMADD231PS 32(DI), Y5, Y1
+	VFMADD231PS 64(DI), Y6, Y2
+	VFMADD231PS 96(DI), Y7, Y3
+	ADDQ $128, SI
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JGE  fdstep
+fdrest:
+	ADDQ $32, CX
+	JEQ  fdsum
+fdone:
+	VMOVSS (SI), X4
+	VFMADD231SS (DI), X4, X8
+	ADDQ $4, SI
+	ADDQ $4, DI
+	DECQ CX
+	JNZ  fdone
+fdsum:
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VPERMILPS $0x4e, X0, X1
+	VADDPS X1, X0, X0
+	VPERMILPS $0xb1, X0, X1
+	VADDSS X1, X0, X0
+	VADDSS X8, X0, X0
+	VZEROUPPER
+	MOVSS X0, ret+24(FP)
+	RET
+
+// func l2F32Avx2(a, b *float32, n int) float32
+TEXT ·l2F32Avx2(SB), NOSPLIT, $0-28
+	MOVQ a+0(FP), SI
+	MOVQ b+8(FP), DI
+	MOVQ n+16(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS X8, X8, X8
+	SUBQ $32, CX
+	JLT  flrest
+flstep:
+	VMOVUPS (SI), Y4
+	VMOVUPS 32(SI), Y5
+	VMOVUPS 64(SI), Y6
+	VMOVUPS 96(SI), Y7
+	VSUBPS (DI), Y4, Y4
+	VSUBPS 32(DI), Y5, Y5
+	VSUBPS 64(DI), Y6, Y6
+	VSUBPS 96(DI), Y7, Y7
+	VFMADD231PS Y4, Y4, Y0
+	VFMADD231PS Y5, Y5, Y1
+	VFMADD231PS Y6, Y6, Y2
+	VFMADD231PS Y7, Y7, Y3
+	ADDQ $128, SI
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JGE  flstep
+flrest:
+	ADDQ $32, CX
+	JEQ  flsum
+flone:
+	VMOVSS (SI), X4
+	VSUBSS (DI), X4, X4
+	VFMADD231SS X4, X4, X8
+	ADDQ $4, SI
+	ADDQ $4, DI
+	DECQ CX
+	JNZ  flone
+flsum:
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VPERMILPS $0x4e, X0, X1
+	VADDPS X1, X0, X0
+	VPERMILPS $0xb1, X0, X1
+	VADDSS X1, X0, X0
+	VADDSS X8, X0, X0
+	VZEROUPPER
+	MOVSS X0, ret+24(FP)
+	RET
