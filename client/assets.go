@@ -88,10 +88,20 @@ func (a *Assets) add(name string, ignore func(string) bool) error {
 		a.Redirects = string(content)
 		return nil
 	}
-	hash := assets.Hash(content, strings.TrimPrefix(path.Ext(name), "."))
+	hash := assets.Hash(content, extension(name))
 	a.manifest["/"+name] = manifestEntry{Hash: hash, Size: int64(len(content))}
 	a.files[hash] = name
 	return nil
+}
+
+// extension is the one that is part of a file's hash, as Node.js sees it: a name
+// that begins with its only dot has none.
+func extension(name string) string {
+	base := path.Base(name)
+	if i := strings.LastIndexByte(base, '.'); i > 0 {
+		return base[i+1:]
+	}
+	return ""
 }
 
 // assetUploads is how many buckets are uploaded at the same time; wrangler does as many.

@@ -21,6 +21,9 @@ type Options struct {
 	File string
 	// Env is the environment; "" means the top level.
 	Env string
+	// Pages says that the configuration is to be that of a Pages project; it is
+	// refused when it is that of a Worker, and the other way round.
+	Pages bool
 }
 
 // Config is one environment of a project's configuration. Paths are absolute.
@@ -36,6 +39,7 @@ type Config struct {
 	Warnings []string
 
 	Name               string         `json:"name"`
+	PagesOutput        string         `json:"pages_build_output_dir"` // as it is written
 	Main               string         `json:"main"`
 	AccountID          string         `json:"account_id"`
 	CompatibilityDate  string         `json:"compatibility_date"`
@@ -174,6 +178,12 @@ func Load(o Options) (*Config, error) {
 		c.Root = filepath.Dir(src.user)
 	}
 	c.fill(values, p)
+	switch {
+	case c.PagesOutput != "" && !o.Pages:
+		p.errorf("\"pages_build_output_dir\" makes this a Pages project, which \"selvage pages deploy\" deploys; this command is for Workers")
+	case c.PagesOutput == "" && o.Pages:
+		p.errorf("it has no \"pages_build_output_dir\", so it is that of a Worker; a Pages project names its folder there")
+	}
 	slices.Sort(p.warnings)
 	c.Warnings = p.warnings
 	if len(p.errors) > 0 {

@@ -112,9 +112,6 @@ func checkEffect(values map[string]any, p *problems) {
 			}
 		}
 	}
-	if values["pages_build_output_dir"] != nil {
-		p.errorf("\"pages_build_output_dir\" makes this a Pages project; selvage deploys Workers")
-	}
 }
 
 // empty says whether a value asks for nothing.
