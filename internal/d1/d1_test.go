@@ -310,6 +310,7 @@ func TestKilledProcessKeepsAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	dir := t.TempDir()
 	seen := map[string]bool{}
+	states := map[string]string{} // digests by bookmark
 	for round := range rounds {
 		child := exec.CommandContext(t.Context(), os.Args[0])
 		child.Env = append(os.Environ(), "D1_TEST_CRASH="+dir)
@@ -332,7 +333,7 @@ func TestKilledProcessKeepsAcknowledged(t *testing.T) {
 			}
 		}
 		_ = child.Wait()
-		checkKept(t, dir, round, seen)
+		checkKept(t, dir, round, seen, states)
 	}
 	if len(seen) < rounds {
 		t.Errorf("only %d writes were acknowledged in all", len(seen))
@@ -340,7 +341,7 @@ func TestKilledProcessKeepsAcknowledged(t *testing.T) {
 	t.Logf("%d kills, %d acknowledged transactions", rounds, len(seen))
 }
 
-func checkKept(t *testing.T, dir string, round int, seen map[string]bool) {
+func checkKept(t *testing.T, dir string, round int, seen map[string]bool, states map[string]string) {
 	t.Helper()
 	st, err := store.Open(dir)
 	if err != nil {
@@ -374,6 +375,7 @@ func checkKept(t *testing.T, dir string, round int, seen map[string]bool) {
 			t.Errorf("round %d: %s was acknowledged and is gone", round, n)
 		}
 	}
+	checkTravel(t, db, round, states)
 	if have[1] != `[["ok"]]` || have[2] != "[[0]]" {
 		t.Errorf("round %d: integrity %s, halves of batches %s", round, have[1], have[2])
 	}

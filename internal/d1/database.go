@@ -80,6 +80,8 @@ type openOptions struct {
 	retention  time.Duration // of the history; not above 0: none is kept
 	merges     chan struct{} // bounds how many histories are merged at a time
 	maxSize    int64
+	// Frames of the log at which it is moved into the file; 0 for the default.
+	checkpointFrames int
 }
 
 func openDatabase(o openOptions) (_ *Database, err error) {

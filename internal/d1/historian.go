@@ -29,7 +29,8 @@ const (
 type tidied struct {
 	commits    int64 // that have a number
 	moved      int64 // commits that are in the database file
-	next       int   // frames at which the log is moved next
+	after      int   // frames after which the log is moved
+	next       int   // frames at which it is moved next
 	version    int64 // of the data, as other connections change it
 	complained bool
 }
@@ -42,7 +43,10 @@ func (d *Database) startHistory(o *openOptions) error {
 		return fmt.Errorf("d1: watch the log: %w", err)
 	}
 	w.wal = wal
-	w.tidied.next = checkpointFrames
+	if w.tidied.after = o.checkpointFrames; w.tidied.after == 0 {
+		w.tidied.after = checkpointFrames
+	}
+	w.tidied.next = w.tidied.after
 	w.readSize()
 	if o.retention <= 0 {
 		d.last.Store(uint64(o.opened)<<32 | 1)
@@ -147,13 +151,13 @@ func (w *writer) tidy() {
 	complete, err := w.checkpoint()
 	switch {
 	case err == nil && complete:
-		w.tidied.moved, w.tidied.next, w.tidied.complained = commits, checkpointFrames, false
+		w.tidied.moved, w.tidied.next, w.tidied.complained = commits, w.tidied.after, false
 		return
 	case err != nil && !w.tidied.complained:
 		w.tidied.complained = true
 		w.d.log.Error("the log of a database cannot be moved into its file; it grows", "database", w.d.id, "frames", frames, "error", err)
 	}
-	w.tidied.next = frames + checkpointFrames // a reader is in the way, or the disk
+	w.tidied.next = frames + w.tidied.after // a reader is in the way, or the disk
 }
 
 // checkpoint moves the log into the database file.
@@ -192,11 +196,12 @@ func (w *writer) close() error {
 			errs = append(errs, err) // the log stays, and has all
 		}
 	}
-	if w.d.history != nil {
-		errs = append(errs, w.d.history.Close())
-	}
 	if w.wal != nil {
 		w.wal.Close()
 	}
-	return errors.Join(append(errs, w.c.Close())...)
+	errs = append(errs, w.c.Close())
+	if w.d.history != nil {
+		errs = append(errs, w.d.history.Close())
+	}
+	return errors.Join(errs...)
 }

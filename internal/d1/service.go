@@ -40,6 +40,8 @@ type Options struct {
 	// TimeTravel is for how long every state of a database can be restored; 30 days.
 	// Below 0 no history is kept, and what there is goes when the database is opened.
 	TimeTravel time.Duration
+
+	checkpointFrames int // see historian.go; tests set it
 }
 
 func (o *Options) setDefaults() {
@@ -188,7 +190,7 @@ func (s *Service) openHandle(ctx context.Context, h *handle) {
 func (s *Service) openNow(ctx context.Context, id uuid.UUID) (*Database, error) {
 	o := openOptions{
 		dir: s.folderOf(id), id: id, readers: s.o.Readers, limits: s.o.Limits, fs: s.o.Store.FS, log: s.o.Log,
-		retention: s.o.TimeTravel, merges: s.merges, observer: s.observer, maxQueries: s.o.MaxQueries, maxSize: s.o.MaxSize,
+		retention: s.o.TimeTravel, merges: s.merges, checkpointFrames: s.o.checkpointFrames, observer: s.observer, maxQueries: s.o.MaxQueries, maxSize: s.o.MaxSize,
 	}
 	if err := s.dropHistory(&o); err != nil {
 		return nil, err

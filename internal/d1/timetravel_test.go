@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -194,4 +197,158 @@ func checkRestore(t *testing.T, r *rand.Rand, db *d1.Database, states map[string
 	}
 	integrity(t, db)
 	states[got.Current] = states[to]
+}
+
+// checkTravel goes back to a state that an earlier round left, after which processes
+// were killed, and forward again.
+func checkTravel(t *testing.T, db *d1.Database, round int, states map[string]string) {
+	t.Helper()
+	now := db.Bookmark()
+	for earlier := range states {
+		if earlier >= now {
+			t.Errorf("round %d: the bookmark is %s, %s was given out before", round, now, earlier)
+		}
+	}
+	digest := contentDigest(t, db)
+	for to, want := range states { // any: the order of a map is random
+		back, err := db.Restore(t.Context(), d1.Target{Bookmark: to})
+		if err != nil {
+			t.Fatalf("round %d: restore %s: %v", round, to, err)
+		}
+		if got := contentDigest(t, db); got != want {
+			t.Errorf("round %d: %s was restored as something else", round, to)
+		}
+		if _, err := db.Restore(t.Context(), d1.Target{Bookmark: back.Previous}); err != nil {
+			t.Fatalf("round %d: restore %s: %v", round, back.Previous, err)
+		}
+		if got := contentDigest(t, db); got != digest {
+			t.Errorf("round %d: the restore could not be undone", round)
+		}
+		break
+	}
+	states[db.Bookmark()] = digest
+}
+
+// TestChangeFromOutside writes to the file of a database with the sqlite3 shell, while
+// the platform runs and while it does not, and puts another file in its place.
+func TestChangeFromOutside(t *testing.T) {
+	shell, err := exec.LookPath("sqlite3")
+	if err != nil {
+		t.Skip("there is no sqlite3 shell")
+	}
+	p := startHost(t, t.TempDir(), d1.Options{})
+	db := p.database(t, "outside")
+	defer func() { db.Release() }()
+	file := filepath.Join(p.dir, "d1", db.ID(), "db.sqlite")
+	outside := func(sql string) {
+		t.Helper()
+		if out, err := exec.CommandContext(t.Context(), shell, file, sql).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", sql, err, out)
+		}
+	}
+	bookmark := func() string {
+		t.Helper()
+		b, err := db.BookmarkAt(t.Context(), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	states := map[string]string{}
+	note := func() {
+		t.Helper()
+		b := bookmark()
+		if _, known := states[b]; known {
+			t.Errorf("%s names two states", b)
+		}
+		states[b] = contentDigest(t, db)
+	}
+	exec1(t, db, "CREATE TABLE t (n); INSERT INTO t VALUES (1)")
+	note()
+	outside("INSERT INTO t VALUES (2)") // and nobody writes after it
+	note()
+	outside("INSERT INTO t VALUES (3)")
+	exec1(t, db, "INSERT INTO t VALUES (4)")
+	note()
+	outside("INSERT INTO t VALUES (5); PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t VALUES (6)")
+	exec1(t, db, "INSERT INTO t VALUES (7)")
+	note()
+	db.Release()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	outside("INSERT INTO t VALUES (8)")
+	p.start(t)
+	db = p.database(t, "outside")
+	note()
+	db.Release()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	copied := file + ".copy"
+	outside("VACUUM INTO '" + copied + "'")
+	outside("INSERT INTO t VALUES (9)")
+	if err := os.Rename(copied, file); err != nil {
+		t.Fatal(err)
+	}
+	p.start(t)
+	db = p.database(t, "outside")
+	note()
+	exec1(t, db, "INSERT INTO t VALUES (10)")
+	note()
+	for to, want := range states {
+		if _, err := db.Restore(t.Context(), d1.Target{Bookmark: to}); err != nil {
+			t.Errorf("restore %s: %v", to, err)
+		} else if got := contentDigest(t, db); got != want {
+			t.Errorf("%s was restored as something else", to)
+		}
+	}
+	integrity(t, db)
+}
+
+// TestRetention goes beyond what is kept: what is older than it goes, with the files.
+func TestRetention(t *testing.T) {
+	p := startHost(t, t.TempDir(), d1.Options{TimeTravel: time.Hour})
+	db := p.database(t, "short")
+	defer func() { db.Release() }()
+	must(t, db, "CREATE TABLE t (n)")
+	first := db.Bookmark()
+	_, err := db.BookmarkAt(t.Context(), time.Now().Add(-2*time.Hour))
+	if code(err) != d1.CodeInvalid {
+		t.Errorf("a state from before the retention: %v", err)
+	}
+	if _, err := db.Restore(t.Context(), d1.Target{Bookmark: first}); err != nil {
+		t.Errorf("a state within the retention: %v", err)
+	}
+	db.Release()
+
+	p.o.TimeTravel = time.Nanosecond
+	p.restart(t)
+	db = p.database(t, "short")
+	// Something that is not what was seen last: the history begins anew, with a snapshot.
+	file := filepath.Join(p.dir, "d1", db.ID(), "db.sqlite")
+	db.Release()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(file, time.Time{}, time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	p.start(t)
+	db = p.database(t, "short")
+	if _, err := db.BookmarkAt(t.Context(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(p.dir, "d1", db.ID(), "history", "*.ltx")
+	before, _ := filepath.Glob(folder)
+	if err := db.MergeHistory(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := filepath.Glob(folder); len(after) != 1 || len(before) < 2 {
+		t.Errorf("before: %v, after: %v, want the last snapshot alone", before, after)
+	}
+	if _, err := db.Restore(t.Context(), d1.Target{Bookmark: first}); code(err) != d1.CodeInvalid {
+		t.Errorf("a state beyond the retention: %v", err)
+	}
+	integrity(t, db)
 }

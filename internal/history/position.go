@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/superfly/ltx"
 
@@ -58,23 +57,19 @@ func writeEpoch(fs fsx.FS, dir string, epoch uint32) error {
 }
 
 // identity tells whether the database file is the one that was seen before, untouched.
-type identity struct{ id, size, modified, inode uint64 }
+type identity struct{ id, size, modified uint64 }
 
 func identify(path string, id TXID) (identity, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return identity{}, fmt.Errorf("history: %w", err)
 	}
-	out := identity{id: uint64(id), size: uint64(info.Size()), modified: uint64(info.ModTime().UnixNano())} //nolint:gosec // compared, not computed with
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		out.inode = st.Ino
-	}
-	return out, nil
+	return identity{uint64(id), uint64(info.Size()), uint64(info.ModTime().UnixNano())}, nil //nolint:gosec // compared, not computed with
 }
 
 func (i identity) encode() []byte {
 	var b []byte
-	for _, v := range []uint64{i.id, i.size, i.modified, i.inode} {
+	for _, v := range []uint64{i.id, i.size, i.modified} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
@@ -83,11 +78,11 @@ func (i identity) encode() []byte {
 // readClean returns what the last checkpoint left; what cannot be read is none.
 func readClean(dir string) identity {
 	b, err := os.ReadFile(filepath.Join(dir, cleanName)) //nolint:gosec // in the history's folder
-	if err != nil || len(b) != 36 || binary.BigEndian.Uint32(b[32:]) != crc32.ChecksumIEEE(b[:32]) {
+	if err != nil || len(b) != 28 || binary.BigEndian.Uint32(b[24:]) != crc32.ChecksumIEEE(b[:24]) {
 		return identity{}
 	}
 	n := func(i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
-	return identity{n(0), n(1), n(2), n(3)}
+	return identity{n(0), n(1), n(2)}
 }
 
 // recorded returns the last record of the folder and where in the log it ended.

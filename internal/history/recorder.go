@@ -41,6 +41,7 @@ type Recorder struct {
 	o      Options
 	folder *Folder
 	clean  *fsx.AppendFile
+	db     *os.File // see Start
 
 	mu       sync.Mutex
 	id       TXID      // the last that was given out
@@ -99,6 +100,11 @@ func Start(o Options) (_ *Recorder, err error) {
 			err = errors.Join(err, r.closeFiles())
 		}
 	}()
+	// It stays open: when a process closes a file, it loses the locks that SQLite has on
+	// it (https://sqlite.org/howtocorrupt.html, 2.2).
+	if r.db, err = os.Open(o.Path); err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
 	if err := folder.openSegment(); err != nil {
 		return nil, err
 	}
@@ -115,11 +121,34 @@ func Start(o Options) (_ *Recorder, err error) {
 		if err := r.BeginEpoch(); err != nil {
 			return nil, err
 		}
+		if err := r.snapshotNow(); err != nil {
+			return nil, err
+		}
 	}
 	r.finished.Go(r.run)
 	r.finished.Go(r.mergeLoop)
 	r.wakeUp()
 	return r, nil
+}
+
+// snapshotNow makes the snapshot of a small database before anything is written to it,
+// so that there is no moment at which its first states could be lost. A large one is
+// not waited for.
+func (r *Recorder) snapshotNow() error {
+	const small = 16 << 20 // bytes
+	info, err := r.db.Stat()
+	if err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	if info.Size() > small {
+		return nil
+	}
+	err = r.drain()
+	r.failure = err // run tries again, and says so when it works
+	if err != nil {
+		r.o.Log.Error("transactions are not recorded for time travel; checkpoints wait", "database", r.o.Path, "error", err)
+	}
+	return nil
 }
 
 // resume finds where the log stands against the history and notes what it has in
@@ -322,11 +351,19 @@ func (r *Recorder) Checkpointed() error {
 }
 
 // noteClean keeps what the database file is like with all transactions in it. It is
-// not synced: should it be lost with the power, a snapshot is made.
+// synced before another transaction is acknowledged, and so is the file's time, which
+// SQLite may leave out.
 func (r *Recorder) noteClean(id TXID) error {
-	now, err := identify(r.o.Path, id)
+	err := r.db.Sync()
+	var now identity
+	if err == nil {
+		now, err = identify(r.o.Path, id)
+	}
 	if err == nil {
 		err = r.clean.Overwrite(now.encode())
+	}
+	if err == nil {
+		err = r.clean.Sync()
 	}
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
@@ -334,7 +371,7 @@ func (r *Recorder) noteClean(id TXID) error {
 	return nil
 }
 
-// Close ends the recorder. What was not flushed is recorded when it is started again.
+// Close ends the recorder. The database's connections are closed by then. What was not flushed is recorded when it is started again.
 func (r *Recorder) Close() error {
 	close(r.quit)
 	r.finished.Wait()
@@ -360,8 +397,10 @@ func (r *Recorder) closeFiles() error {
 			errs = append(errs, f.Sync(), f.Close())
 		}
 	}
-	if r.wal != nil {
-		errs = append(errs, r.wal.Close())
+	for _, f := range []*os.File{r.wal, r.db} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
 	}
 	return errors.Join(errs...)
 }

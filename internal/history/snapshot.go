@@ -12,7 +12,7 @@ import (
 
 // snapshot writes the file that an epoch begins with: the database file, and over it
 // what the log had when the state was pinned.
-func (r *Recorder) snapshot(n *note) (err error) {
+func (r *Recorder) snapshot(n *note) error {
 	if err := r.seal(); err != nil { // records of two epochs do not share a segment
 		return err
 	}
@@ -22,12 +22,7 @@ func (r *Recorder) snapshot(n *note) (err error) {
 		}
 		r.wal = nil
 	}
-	db, err := os.Open(r.o.Path)
-	if err != nil {
-		return fmt.Errorf("history: %w", err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	v, err := r.viewAt(db, n)
+	v, err := r.viewAt(r.db, n)
 	if err != nil {
 		return err
 	}
