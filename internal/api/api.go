@@ -27,6 +27,8 @@ type Options struct {
 	KV       KV
 	D1       D1
 	Pages    Pages
+	// Certificates says where hosts stand with theirs; nil: the platform orders none.
+	Certificates Certificates
 	// Builds takes pushes and builds them; nil: neither is offered.
 	Builds Builds
 	Logs   Logs

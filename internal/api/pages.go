@@ -13,6 +13,7 @@ import (
 type Pages interface {
 	PagesProjects
 	PagesDeployments
+	PagesDomains
 	UploadToken(ctx context.Context, account, project string) (string, error)
 	Missing(ctx context.Context, token string, hashes []string) ([]string, error)
 	Uploader(ctx context.Context, token string) (*pages.Uploader, error)

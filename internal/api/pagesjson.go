@@ -30,7 +30,7 @@ type pagesConfigsJSON struct {
 func (c *call) pagesProject(p *pages.Project) pagesProjectJSON {
 	host := c.Pages.Hostname(p.Name)
 	out := pagesProjectJSON{
-		ID: p.ID, Name: p.Name, Subdomain: c.withPort(host), Domains: []string{c.withPort(host)}, Branch: p.Branch,
+		ID: p.ID, Name: p.Name, Subdomain: c.withPort(host), Domains: append([]string{c.withPort(host)}, c.Pages.HostsOf(p.Name)...), Branch: p.Branch,
 		Configs: pagesConfigsJSON{pagesConfig(&p.Configs.Production), pagesConfig(&p.Configs.Preview)},
 		Build:   p.Build, CreatedOn: stamp(p.CreatedAt), Production: "pages:" + p.Name,
 	}

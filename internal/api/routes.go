@@ -68,7 +68,7 @@ func (s *server) routes() []route {
 	table = append(table, s.gitRoutes()...)
 	for _, family := range [][]route{
 		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), zoneRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), d1TravelRoutes(), selvageRoutes(),
-		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(), pagesTailRoutes(),
+		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(), pagesTailRoutes(), pagesDomainRoutes(),
 		s.buildRoutes(),
 		vectorizeRoutes(),
 	} {

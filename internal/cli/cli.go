@@ -118,7 +118,7 @@ own machine, with stock workerd, driven by the unmodified wrangler.`,
 	)
 	root.AddCommand(a.tail())
 	root.AddCommand(a.pages())
-	root.AddCommand(a.trust())
+	root.AddCommand(a.trust(), a.domain())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

@@ -19,6 +19,9 @@ const (
 	CodeMissingAsset       = 8000021 // the manifest names a content that was not uploaded
 	CodeInvalidManifest    = 8000022 // the manifest is refused
 	CodeInvalidSettings    = 8000023 // settings of a project are refused
+	CodeInvalidDomain      = 8000015 // the domain cannot be a site's
+	CodeDomainTaken        = 8000018 // something has the domain already
+	CodeDomainNotFound     = 8000019 // no such custom domain
 	CodeActive             = 8000034 // the deployment serves and cannot be deleted
 	CodeAliased            = 8000035 // a branch leads to the deployment; force deletes it
 	CodeNotDeployable      = 8000036 // the deployment failed, or is no deployment for production

@@ -44,7 +44,9 @@ func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
 	}
 	label, project, ok := s.splitHost(host)
 	if !ok {
-		return nil, ErrNoRoute
+		if label, project, ok = s.domains.find(host); !ok {
+			return nil, ErrNoRoute
+		}
 	}
 	generation := s.hosts.generation()
 	r, err := s.read(ctx, label, project)
@@ -55,8 +57,14 @@ func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
 	return r, nil
 }
 
-// Owns says whether a host is of a site's form.
-func (s *Service) Owns(host string) bool { return strings.HasSuffix(host, s.zone()) }
+// Owns says whether a host is of a site's form, or of a custom domain.
+func (s *Service) Owns(host string) bool {
+	if strings.HasSuffix(host, s.zone()) {
+		return true
+	}
+	_, _, ok := s.domains.find(host)
+	return ok
+}
 
 // splitHost takes [<label>.]<project>.pages.<domain> apart.
 func (s *Service) splitHost(host string) (label, project string, ok bool) {

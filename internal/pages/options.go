@@ -80,6 +80,9 @@ type Options struct {
 	IssueTicket  func(Ticket) string
 	VerifyTicket func(token, action string) (Ticket, error)
 
+	// HostTaken reports whether something else than a site has a host; nil: nothing has.
+	HostTaken func(ctx context.Context, host string) (bool, error)
+
 	// Files gives the contents of assets.
 	Files assets.Files
 

@@ -234,6 +234,9 @@ func (s *Service) DeleteProject(ctx context.Context, account, name string) error
 	if err != nil {
 		return internal("delete the project", err)
 	}
+	if err := s.reloadDomains(ctx); err != nil {
+		return internal("read the custom domains", err)
+	}
 	s.hosts.forget(name)
 	if err := s.o.Functions.DeleteAll(ctx, account, name); err != nil {
 		return internal("delete the Functions of the project", err)

@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -11,18 +12,24 @@ import (
 
 // Service owns the sites. It is safe for concurrent use.
 type Service struct {
-	o     Options
-	log   *slog.Logger
-	hosts hostCache
-	files *assets.Cache // small assets of all sites
+	o       Options
+	log     *slog.Logger
+	hosts   hostCache
+	domains domainIndex
+	files   *assets.Cache // small assets of all sites
 }
 
-// New opens the service. It reads no project: its cost does not grow with them.
+// New opens the service. Of projects it reads their custom domains alone: its cost does not grow with what is
+// deployed.
 func New(o Options) (*Service, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	return &Service{o: o, log: o.Log, hosts: hostCache{limit: o.MaxEntries}, files: assets.NewCache(assets.DefaultCacheBytes)}, nil
+	s := &Service{o: o, log: o.Log, hosts: hostCache{limit: o.MaxEntries}, files: assets.NewCache(assets.DefaultCacheBytes)}
+	if err := s.reloadDomains(context.Background()); err != nil {
+		return nil, fmt.Errorf("pages: read the custom domains: %w", err)
+	}
+	return s, nil
 }
 
 func (s *Service) db() *sql.DB { return s.o.Store.DB.Read() }

@@ -19,14 +19,15 @@ import (
 // their Functions.
 func (s *Server) openPages(context.Context) error {
 	c := s.cfg.Load()
-	service, err := pages.New(pages.Options{
+	service, err := pages.New(pages.Options{ //nolint:contextcheck // what it reads at the start is not to be cut short
 		Store: s.store, Log: s.log, Now: s.o.Now, Domain: c.Domain, URL: s.edgeURL, Functions: siteFunctions{s.workers},
 		IssueTicket: func(t pages.Ticket) string { return s.accounts.IssueTicket(accounts.Ticket(t)) },
 		VerifyTicket: func(token, action string) (pages.Ticket, error) {
 			t, err := s.accounts.VerifyTicket(token, action)
 			return pages.Ticket(t), err
 		},
-		Files: s.files, MaxFileSize: int64(c.Limits.AssetSize),
+		HostTaken: s.workers.NamesHost,
+		Files:     s.files, MaxFileSize: int64(c.Limits.AssetSize),
 	})
 	if err != nil {
 		return err

@@ -222,6 +222,7 @@ func (s *Server) openAPI(context.Context) error {
 			KV:            s.kv,
 			D1:            s.d1,
 			Pages:         s.pages,
+			Certificates:  s.certificates(),
 			Builds:        s.builds,
 			Vectorize:     s.vectorize,
 			Logs:          drainingLogs{s.logs, s.draining},

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/selvage-dev/selvage/internal/api"
 	"github.com/selvage-dev/selvage/internal/certs"
 	"github.com/selvage-dev/selvage/internal/config"
 	"github.com/selvage-dev/selvage/internal/edge"
@@ -124,6 +125,7 @@ func (s *Server) watchDomains(ctx context.Context) {
 	var had []string
 	for {
 		now, err := s.workers.CustomHosts(ctx)
+		now = append(now, s.pages.CustomHosts()...)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -141,3 +143,32 @@ func (s *Server) watchDomains(ctx context.Context) {
 		}
 	}
 }
+
+// certificates says where hosts stand; nil without certificates of the platform's own making.
+func (s *Server) certificates() api.Certificates {
+	if s.certs == nil || s.cfg.Load().TLS.Mode != config.TLSACME {
+		return nil
+	}
+	return hostCertificates{s.certs}
+}
+
+type hostCertificates struct{ manager *certs.Manager }
+
+// Certificate implements api.Certificates.
+func (h hostCertificates) Certificate(host string) api.Certificate {
+	s := h.manager.State(host)
+	if h.manager.Ready(host) {
+		return api.Certificate{State: api.CertificateReady, NotAfter: s.NotAfter}
+	}
+	out := api.Certificate{State: api.CertificatePending, NotAfter: s.NotAfter, Retry: s.Retry}
+	if s.Status == certs.Failed {
+		out.State = api.CertificateFailed
+	}
+	if s.Err != nil {
+		out.Error = s.Err.Error()
+	}
+	return out
+}
+
+// RetryCertificate implements api.Certificates.
+func (h hostCertificates) RetryCertificate(host string) { h.manager.Retry(host) }

@@ -101,6 +101,65 @@ func freeTCPPort(t *testing.T) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
+// TestSiteDomains gives a site domains of its own: one for its production, one for its branches.
+func TestSiteDomains(t *testing.T) {
+	httpPort, secure := freeTCPPort(t), freeTCPPort(t)
+	ca := acmetest.Start(t, httpPort, secure)
+	ca.Block(t, "blocked.example.test")
+	rootsFile := filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(rootsFile, ca.RootsPEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "--port", strconv.Itoa(httpPort), "--tls-mode", "acme", "--tls-port", strconv.Itoa(secure), "--tls-acme", ca.Directory, "--tls-acme-roots", rootsFile)
+	dir := project(t, map[string]string{"site/index.html": "<link rel=preload href=/a.css as=style>home", "next/index.html": "next"})
+	p.must(t, dir, "pages", "project", "create", "docs", "--production-branch", "main")
+	p.must(t, dir, "pages", "project", "create", "other", "--production-branch", "main")
+	p.must(t, dir, "pages", "deploy", "site", "--project-name", "docs", "--branch", "main", "--commit-dirty")
+	p.must(t, dir, "pages", "deploy", "next", "--project-name", "docs", "--branch", "next", "--commit-dirty")
+	for _, domain := range []string{"www.example.test", "*.preview.example.test", "blocked.example.test"} {
+		if out, stderr, code := p.cli(t, "domain", "add", domain, "--project", "docs"); code != 0 {
+			t.Fatalf("domain add %s: %d %s%s", domain, code, out, stderr)
+		}
+	}
+	if out, stderr, code := p.cli(t, "domain", "add", "www.example.test", "--project", "other"); code == 0 || !strings.Contains(stderr, "8000018") {
+		t.Errorf("a domain of another project: %d %s%s", code, out, stderr)
+	}
+	if out, stderr, code := p.cli(t, "domain", "add", "x.workers."+p.Domain, "--project", "docs"); code == 0 || !strings.Contains(stderr, "8000015") {
+		t.Errorf("a domain of the platform's: %d %s%s", code, out, stderr)
+	}
+	for host, want := range map[string]string{"www.example.test": "home", "next.preview.example.test": "next"} {
+		if a := p.get(t, host, "/"); !strings.HasSuffix(a.Body, want) || (a.Header.Get("X-Robots-Tag") == "noindex") != (want == "next") {
+			t.Errorf("%s: %d %q %v", host, a.Status, a.Body, a.Header)
+		}
+		a, err := p.secureGet(t, ca.Issued, "HTTP/2.0", "https://"+host+"/")
+		if err != nil || !strings.HasSuffix(a.Body, want) {
+			t.Errorf("https://%s: %v %q", host, err, a.Body)
+		}
+	}
+	if _, err := p.secureGet(t, ca.Issued, "HTTP/2.0", "https://nobody.preview.example.test/"); err == nil {
+		t.Error("a branch that is not there was given a certificate")
+	}
+	var out string
+	for end := time.Now().Add(40 * time.Second); time.Now().Before(end) && !strings.Contains(out, "error: "); time.Sleep(200 * time.Millisecond) {
+		out, _, _ = p.cli(t, "domain", "list", "--project", "docs")
+	}
+	if !strings.Contains(out, "error: ") || !strings.Contains(out, "tried again") || strings.Count(out, "active") != 2 {
+		t.Errorf("domain list:\n%s", out)
+	}
+	if out, stderr, code := p.cli(t, "domain", "retry", "blocked.example.test", "--project", "docs"); code != 0 {
+		t.Errorf("domain retry: %d %s%s", code, out, stderr)
+	}
+	if out := p.must(t, dir, "pages", "project", "list"); !strings.Contains(out, "www.example.test") {
+		t.Errorf("wrangler does not list the domain:\n%s", out)
+	}
+	if out, stderr, code := p.cli(t, "domain", "delete", "www.example.test", "--project", "docs"); code != 0 {
+		t.Errorf("domain delete: %d %s%s", code, out, stderr)
+	}
+	if a := p.get(t, "www.example.test", "/"); a.Status != 404 {
+		t.Errorf("a domain that was taken away: %d %q", a.Status, a.Body)
+	}
+}
+
 // TestACME gives a custom domain a certificate by a real certificate authority, and keeps the site up when that
 // says nothing.
 func TestACME(t *testing.T) {
