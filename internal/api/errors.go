@@ -61,7 +61,7 @@ func status(code int) int {
 	case codeBadRequest, codeInvalidScript, codeSubdomainName, codeInvalidAsset, codeNotOffered, pages.CodeInvalidAsset, pages.CodeInvalidManifest:
 		// Not offered is no 501: wrangler repeats a call three times when the status is 5xx.
 		return http.StatusBadRequest
-	case codeBodyTooLarge, codeScriptTooLarge, kv.CodeTooLarge:
+	case codeBodyTooLarge, codeScriptTooLarge, kv.CodeTooLarge, vectorize.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case codeStalled:
 		return http.StatusRequestTimeout

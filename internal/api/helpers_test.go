@@ -22,6 +22,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
+	"github.com/selvage-dev/selvage/internal/vectorize"
 )
 
 // bench is an API on real accounts, store and logs. What stands behind Workers is the test's choice.
@@ -85,9 +86,16 @@ func newBench(t *testing.T, workers func(*bench) api.Workers, change func(*api.O
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = databases.Close() })
+	indexes, err := vectorize.New(vectorize.Options{Store: b.store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = indexes.Close() })
 	tails := tail.New(tail.Options{})
 	t.Cleanup(tails.Close)
 	o := api.Options{
+		Vectorize: indexes,
+
 		Tails:    tails,
 		Accounts: b.accounts, Workers: workers(b), KV: namespaces, D1: databases, Logs: b.logs, Registry: prometheus.NewRegistry(),
 		Log:           slog.New(slog.NewJSONHandler(b.log, nil)),

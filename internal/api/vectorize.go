@@ -58,6 +58,9 @@ func vectorizeRoutes() []route {
 		{Method: http.MethodPost, Pattern: vectorOnePath + "/metadata_index/create", Scope: write, MaxBody: smallBody, Handler: createMetadataIndex},
 		{Method: http.MethodPost, Pattern: vectorOnePath + "/metadata_index/delete", Scope: write, MaxBody: smallBody, Handler: deleteMetadataIndex},
 		{Method: http.MethodGet, Pattern: vectorOnePath + "/metadata_index/list", Scope: read, Handler: listMetadataIndexes},
+		// Ours.
+		{Method: http.MethodGet, Pattern: vectorOnePath + "/export", Scope: read, Handler: exportIndex},
+		{Method: http.MethodGet, Pattern: vectorOnePath + "/namespaces", Scope: read, Handler: indexNamespaces},
 
 		{Method: http.MethodGet, Pattern: vectorPathV1, Scope: read, Handler: listIndexes},
 		{Method: http.MethodPost, Pattern: vectorPathV1, Scope: write, MaxBody: smallBody, Handler: createIndexV1},

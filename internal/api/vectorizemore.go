@@ -115,12 +115,15 @@ func listMetadataIndexes(c *call) (any, error) {
 		return nil, err
 	}
 	defer x.Release()
-	all := x.MetadataIndexes()
+	return struct {
+		MetadataIndexes []metadataIndexJSON `json:"metadataIndexes"`
+	}{metadataIndexesOf(x.MetadataIndexes())}, nil
+}
+
+func metadataIndexesOf(all []vectorize.MetadataIndex) []metadataIndexJSON {
 	out := make([]metadataIndexJSON, len(all))
 	for i, m := range all {
 		out[i] = metadataIndexJSON{m.Property, m.Type}
 	}
-	return struct {
-		MetadataIndexes []metadataIndexJSON `json:"metadataIndexes"`
-	}{out}, nil
+	return out
 }

@@ -117,6 +117,7 @@ own machine, with stock workerd, driven by the unmodified wrangler.`,
 		a.config(), a.doctor(), a.version(),
 	)
 	root.AddCommand(a.tail())
+	root.AddCommand(a.vectorize())
 	root.AddCommand(a.pages())
 	root.AddCommand(a.trust(), a.domain())
 	root.CompletionOptions.HiddenDefaultCmd = false

@@ -86,7 +86,7 @@ func TestVectorizeBinding(t *testing.T) {
 		{"badInsert", `{"error":"VECTOR_INSERT_ERROR (code = 40012): invalid vector for id=\"z2\", expected 3 dimensions, and got 2 dimensions (line 2)"}`},
 		{"longId", `{"error":"VECTOR_UPSERT_ERROR (code = 40008): id too long; max is 64 bytes, got 65 bytes"}`},
 		{"nan", `{"error":"VECTOR_UPSERT_ERROR (code = 40023): ` + parse + `line 1: \"values\": value 1 is not a number"}`},
-		{"zero", `{"error":"VECTOR_UPSERT_ERROR (code = 40012): invalid vector for id=\"z\", all of its values are 0, which has no direction and so no cosine"}`},
+		{"zero", `{"error":"VECTOR_UPSERT_ERROR (code = 40012): invalid vector for id=\"z\", it has length zero, so it has no direction to compare"}`},
 		{"topK", `{"error":"VECTOR_QUERY_ERROR (code = 40025): with returnValues=true or returnMetadata=all, max top K is 50, but got 51; for a top K up to 100, retry with returnValues=false and returnMetadata=indexed"}`},
 		{"topK101", `{"error":"VECTOR_QUERY_ERROR (code = 40025): max top K is 100, but got 101"}`},
 		{"tooMany", `{"error":"VECTOR_UPSERT_ERROR (code = 40007): too many vectors in payload; max is 1000"}`},

@@ -87,6 +87,7 @@ type queryJSON struct {
 	Filter         json.RawMessage `json:"filter"`
 	Vector         *[]float32      `json:"vector"`
 	VectorID       *string         `json:"vectorId"`
+	Exact          bool            `json:"exact"` // ours
 }
 
 // Query reads a query.
@@ -95,7 +96,7 @@ func Query(body []byte) (*vectorize.Query, error) {
 	if err := decode(body, &in); err != nil {
 		return nil, err
 	}
-	q := &vectorize.Query{Namespace: in.Namespace, Filter: in.Filter, ReturnValues: in.ReturnValues}
+	q := &vectorize.Query{Namespace: in.Namespace, Filter: in.Filter, ReturnValues: in.ReturnValues, Exact: in.Exact}
 	if in.TopK != nil {
 		if q.TopK = *in.TopK; q.TopK == 0 {
 			q.TopK = -1 // 0 that was asked for is an error, 0 that was not is the default
