@@ -34,13 +34,14 @@ type Config struct {
 	TrustedProxies  []netip.Prefix
 	EgressAllow     []EgressRule
 
-	API    API
-	TLS    TLS
-	Cache  Cache
-	D1     D1
-	Log    Log
-	Limits Limits
-	Builds Builds
+	API       API
+	TLS       TLS
+	Cache     Cache
+	D1        D1
+	Vectorize Vectorize
+	Log       Log
+	Limits    Limits
+	Builds    Builds
 }
 
 // API is the listener wrangler and the CLI talk to.
@@ -147,7 +148,7 @@ func Default(getenv func(string) string) *Config {
 			PushSize: 1 << 30, Concurrent: 1, Timeout: 20 * time.Minute, Memory: 2 << 30, Processes: 512, Disk: 4 << 30, Network: NetworkNone,
 			Path: "/usr/local/bin:/usr/bin:/bin",
 		},
-		D1: defaultD1(),
+		D1: defaultD1(), Vectorize: defaultVectorize(),
 	}
 }
 

@@ -7,7 +7,14 @@ import (
 )
 
 func (s *Server) openVectorize(context.Context) error {
-	service, err := vectorize.New(vectorize.Options{Store: s.store, Log: s.log, Now: s.o.Now}) //nolint:contextcheck // folders of deleted indexes are removed to the end
+	c := s.cfg.Load().Vectorize
+	service, err := vectorize.New(vectorize.Options{ //nolint:contextcheck // folders of deleted indexes are removed to the end
+		Store: s.store, Log: s.log, Now: s.o.Now, MaxOpen: c.MaxOpen,
+		Limits: vectorize.Limits{
+			Indexes: c.MaxIndexes, Dimensions: c.Dimensions, TopK: c.TopK, TopKFull: c.TopKFull, GetIDs: c.GetIDs, DeleteIDs: c.DeleteIDs,
+			MetadataBytes: int(c.MetadataSize), MetadataIndexes: c.MetadataIndexes, Namespaces: c.Namespaces,
+		},
+	})
 	if err != nil {
 		return err
 	}

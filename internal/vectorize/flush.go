@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/selvage-dev/selvage/internal/ann"
@@ -59,6 +60,10 @@ func (p *part) kill(row uint32) {
 	p.dead.Set(row)
 }
 
+// backgroundWorkers is how many cores the making of a segment takes: the others are
+// for queries.
+func backgroundWorkers() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+
 // rowSource is what a segment is made of: rows in the order of their namespaces, then
 // of their ids.
 type rowSource interface {
@@ -71,7 +76,7 @@ func (x *Index) build(ctx context.Context, src rowSource, meta []MetadataIndex) 
 	id := x.begin()
 	err := writeDocs(x.fs, filepath.Join(x.dir, docsName(id)), src, meta)
 	if err == nil {
-		err = ann.Build(ctx, x.fs, filepath.Join(x.dir, vectorsName(id)), ann.Config{Dim: x.Dimensions, Metric: x.Metric.ann()}, src)
+		err = ann.Build(ctx, x.fs, filepath.Join(x.dir, vectorsName(id)), ann.Config{Dim: x.Dimensions, Metric: x.Metric.ann(), Workers: backgroundWorkers()}, src)
 	}
 	var s *segment
 	if err == nil {

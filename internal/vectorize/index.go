@@ -50,6 +50,7 @@ type Index struct {
 	segs     []part
 	gen      int               // changes when segs does
 	owned    map[*segment]bool // whose dead bitmaps were made for the group that is applied
+	found    *located          // while a group is applied
 	flushed  checkpoint        // up to which the segments have everything
 	meta     []MetadataIndex
 	spaces   map[string]int // live vectors of each namespace

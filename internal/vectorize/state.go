@@ -29,7 +29,7 @@ func (x *Index) has(id string) bool {
 			return true
 		}
 	}
-	_, _, ok := find(x.segs, id)
+	_, _, ok := x.stored(id)
 	return ok
 }
 
@@ -63,7 +63,7 @@ func (x *Index) drop(id string) {
 
 // dropStored marks a row of a segment as gone, in a bitmap that no reader has yet.
 func (x *Index) dropStored(id string) (ns string, ok bool) {
-	at, row, ok := find(x.segs, id)
+	at, row, ok := x.stored(id)
 	if !ok {
 		return "", false
 	}

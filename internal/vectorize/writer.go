@@ -129,11 +129,14 @@ func (w *writer) commit(group []*job) {
 		}
 		return
 	}
+	found := x.locate(frame)
 	x.mu.Lock()
+	x.found = found
 	x.owned = make(map[*segment]bool)
 	for _, m := range frame {
 		x.apply(m)
 	}
+	x.found = nil
 	full := x.flush.reached(x.mem)
 	x.mu.Unlock()
 	for _, j := range taken {
