@@ -254,3 +254,37 @@ func TestConcurrentSearches(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestMemScan has so many fresh rows that their codes are scanned, some of them
+// not allowed.
+func TestMemScan(t *testing.T) {
+	for _, m := range []Metric{Cosine, Euclidean, DotProduct} {
+		c := Config{Dim: 200, Metric: m}
+		base, queries := clustered(m, c.Dim, 3000, 30)
+		mem, err := NewMem(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		deleted := NewBitmap(base.Len())
+		for i := range base.Len() {
+			if _, err := mem.Append(base.row(i)); err != nil {
+				t.Fatal(err)
+			}
+			if i%3 == 0 {
+				deleted.Set(uint32(i))
+			}
+		}
+		s := buildTable(t, c, base)
+		o := SearchOptions{K: 10, Deleted: deleted}
+		r := recall(t, s, queries, o, func(q []float32) []Candidate {
+			got, err := mem.Search(nil, q, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		})
+		if r < 0.99 {
+			t.Errorf("%s: recall %.3f", m, r)
+		}
+	}
+}

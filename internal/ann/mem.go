@@ -11,9 +11,8 @@ import (
 // memChunk is how many rows a chunk of a Mem has.
 const memChunk = 256
 
-// Mem is a growing set of vectors in memory. Searches compare the query with
-// all of them, so it is for the some ten thousand that are too fresh for a
-// segment. All methods may be called concurrently.
+// Mem is a growing set of vectors in memory. Searches scan the codes of all of
+// them, so it is for the some ten thousand that are too fresh for a segment. All methods may be called concurrently.
 type Mem struct {
 	cfg    Config
 	append sync.Mutex
@@ -27,6 +26,15 @@ type Mem struct {
 type chunk struct {
 	vectors []float32
 	norms   [memChunk]float32
+	codes   *codes
+}
+
+func newChunk(dim int) *chunk {
+	// What the vectors have in common is not known yet: codes are relative to
+	// zero, and have eight bits to make up for it.
+	c := newCodes(dim, 8, make([]float32, dim))
+	c.data = make([]byte, c.size(memChunk))
+	return &chunk{vectors: make([]float32, memChunk*dim), codes: c}
 }
 
 // NewMem returns an empty Mem.
@@ -57,14 +65,19 @@ func (m *Mem) Append(vectors ...[]float32) (first int, err error) {
 	if need := (first + len(vectors) + memChunk - 1) / memChunk; need > len(chunks) {
 		chunks = slices.Clone(chunks)
 		for len(chunks) < need {
-			chunks = append(chunks, &chunk{vectors: make([]float32, memChunk*m.cfg.Dim)})
+			chunks = append(chunks, newChunk(m.cfg.Dim))
 		}
 		m.chunks.Store(&chunks)
 	}
+	unit, rest := make([]float32, m.cfg.Dim), make([]float32, m.cfg.Dim)
 	for i, v := range vectors {
 		c, at := chunks[(first+i)/memChunk], (first+i)%memChunk
 		copy(c.vectors[at*m.cfg.Dim:], v)
 		c.norms[at] = norms[i]
+		if m.cfg.Metric == Cosine {
+			v = scaled(unit, v, 1/norms[i])
+		}
+		c.codes.encode(uint32(at), v, rest, m.cfg.Metric) //nolint:gosec // below memChunk
 	}
 	m.n.Store(int64(first + len(vectors)))
 	return first, nil
@@ -100,16 +113,57 @@ func (m *Mem) Search(dst []Candidate, query []float32, o SearchOptions) ([]Candi
 	sc := m.scratch.Get().(*scratch) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	defer m.scratch.Put(sc)
 	sc.scorer = scorer{metric: m.cfg.Metric, query: query, norm: norm}
-	sc.best.reset(min(o.K, n))
 	chunks := *m.chunks.Load()
-	for i := range (n + 63) / 64 {
-		for w := o.allowedWord(i, n); w != 0; w &= w - 1 {
-			row := i<<6 + bits.TrailingZeros64(w)
-			v, norm := m.vector(chunks, row)
-			if rank := m.cfg.Metric.rank(sc.of(v, norm)); sc.best.wants(rank) {
-				sc.best.push(rank, uint32(row)) //nolint:gosec // below n
+	if n > exactRows && !o.Exact {
+		m.scan(sc, &o, chunks, n)
+	} else {
+		sc.walk.rows = sc.walk.rows[:0]
+		for i := range (n + 63) / 64 {
+			for w := o.allowedWord(i, n); w != 0; w &= w - 1 {
+				sc.walk.rows = append(sc.walk.rows, uint32(i<<6+bits.TrailingZeros64(w))) //nolint:gosec // below n
 			}
 		}
 	}
+	sc.best.reset(min(o.K, n))
+	for _, row := range sc.walk.rows {
+		v, norm := m.vector(chunks, int(row))
+		if rank := m.cfg.Metric.rank(sc.of(v, norm)); sc.best.wants(rank) {
+			sc.best.push(rank, row)
+		}
+	}
 	return sc.best.appendTo(dst, m.cfg.Metric), nil
+}
+
+// scan sets sc.walk.rows to the allowed rows that are best by their codes.
+func (m *Mem) scan(sc *scratch, o *SearchOptions, chunks []*chunk, n int) {
+	w := &sc.walk
+	v := sc.query
+	if m.cfg.Metric == Cosine {
+		sc.unit = slices.Grow(sc.unit[:0], len(v))
+		v = scaled(sc.unit, v, 1/sc.norm)
+	}
+	chunks[0].codes.query(&w.query, v)
+	sc.best.reset(max(leastFinal, finalOfK*o.K))
+	for i := 0; i*memChunk < n; i++ {
+		w.rows = w.rows[:0]
+		for j := range memChunk / 64 {
+			if i*memChunk+j*64 >= n {
+				break
+			}
+			for word := o.allowedWord(i*memChunk/64+j, n); word != 0; word &= word - 1 {
+				w.rows = append(w.rows, uint32(j<<6+bits.TrailingZeros64(word))) //nolint:gosec // below memChunk
+			}
+		}
+		ranks := w.room()
+		chunks[i].codes.rank(ranks, &w.query, w.rows)
+		for k, rank := range ranks {
+			if sc.best.wants(rank) {
+				sc.best.push(rank, uint32(i*memChunk)+w.rows[k])
+			}
+		}
+	}
+	w.rows = w.rows[:0]
+	for _, c := range sc.best.items {
+		w.rows = append(w.rows, c.row)
+	}
 }
