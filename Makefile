@@ -59,6 +59,7 @@ crash: build $(APP_DEPS) ## Run the long crash and deploy counts in full; writes
 
 bench: build ## Measure against peers side by side; writes bench/reports/.
 	@scripts/bench-peers
+	@scripts/bench-vectors
 	go run ./bench
 
 lint: $(LINTER) ## Vet, lint and check the formatting.

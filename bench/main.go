@@ -42,6 +42,7 @@ func suites() []suite {
 		{"cache", cacheHits},
 		{"d1", d1Databases},
 		{"neighbour", neighbour},
+		{"vectorize", vectorize},
 	}
 }
 
@@ -57,21 +58,24 @@ func main() {
 	only := flag.String("only", "", "comma-separated suites to run: "+suiteNames())
 	rounds := flag.Int("rounds", 5, "rounds of every comparison")
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
+	vectors := flag.Int("vectors", 20000, "suite vectorize: how many vectors (300000 for a full run)")
+	dims := flag.Int("dims", 768, "suite vectorize: of how many dimensions")
 	reports := flag.String("reports", "bench/reports", "folder for the report")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *only, *rounds, *seconds, *reports); err != nil {
+	b, err := newBench(*rounds, *seconds)
+	if err == nil {
+		b.vectors, b.dims = *vectors, *dims
+		err = run(ctx, b, *only, *reports)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, rounds int, seconds time.Duration, reports string) error {
-	b, err := newBench(rounds, seconds)
-	if err != nil {
-		return err
-	}
+func run(ctx context.Context, b *bench, only, reports string) error {
 	defer b.close()
 	for _, s := range suites() {
 		if only != "" && !slices.Contains(strings.Split(only, ","), s.name) {

@@ -29,6 +29,8 @@ import (
 type bench struct {
 	rounds  int
 	seconds time.Duration
+	vectors int    // of the suite vectorize
+	dims    int    // of each
 	dir     string // temporary, removed at the end
 	tools   map[string]string
 	report  report

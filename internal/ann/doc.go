@@ -25,4 +25,26 @@
 //   - A segment that is closed while searches run stays mapped until they end.
 //   - A Bitmap that was handed to a search does not change while it runs: who
 //     deletes rows makes a new one (Clone, Set, swap the pointer).
+//
+// How it finds, and why so. The numbers are of clustered vectors as package
+// anntest makes them, on one core of a shared machine, by processor time: what
+// counts is how they compare.
+//
+//   - Codes have four bits a dimension, with a scale that makes their estimate
+//     right on average (type codes). 50,000 × 768, the best 20 candidates
+//     compared as they are, recall@10 and queries a second at 32, 64 and 128
+//     candidates: four bits 0.991, 0.996, 1.000 and 20,160, 14,692, 9,481; eight
+//     bits 0.991, 0.994, 1.000 and 19,252, 12,440, 8,195. So eight bits cost
+//     twice the memory and find nothing more. A graph built on four bits
+//     finds as much as one built on eight. Up to 256 dimensions, where errors
+//     even out less and codes are small beside the graph, codes have eight.
+//   - The graph has one level, 32 neighbours a row, and the square root of the
+//     rows as entries, which are all looked at first. Codes and graph are the
+//     memory that a segment holds: 0.17 of its float32 at 768 dimensions.
+//   - With a filter, up to 10,000 rows or 1 % have their codes scanned, and more
+//     are walked among (searchAllowed). 100,000 × 768, recall@10 above 0.995
+//     each: 0.1 % of the rows kept 123,000 queries a second, 1 % 28,000, 10 %
+//     6,200, 50 % 4,600, and the same where the rows kept are all of one region.
+//   - Vectors of very different lengths are harder with distances and products
+//     than directions are: recall@10 is 0.95 to 0.97 there where cosine has 0.99.
 package ann
