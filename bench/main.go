@@ -30,6 +30,7 @@ func suites() []suite {
 		{"hello", hello},
 		{"rpc", rpcCalls},
 		{"assets", staticAssets},
+		{"pages", pagesServing},
 		{"coldstart", coldStart},
 		{"deploy", deployShare},
 		{"deploycli", deployWithoutNode},

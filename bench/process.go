@@ -106,6 +106,7 @@ type platform struct {
 	AccountID     string `json:"account_id"`
 	Token         string `json:"token"`
 	WorkersDomain string `json:"workers_domain"`
+	PagesDomain   string `json:"pages_domain"`
 	PID           int    `json:"pid"`
 	client        *client.Client
 	startup       time.Duration // from exec to ready

@@ -175,3 +175,32 @@ func TestRuleLimitsAreRaised(t *testing.T) {
 		t.Errorf("with the limits raised /d100/x goes to %q", field(&res, "Location"))
 	}
 }
+
+// BenchmarkPagesRules answers a path that no file has, which goes through all rules, and one that a file has.
+func BenchmarkPagesRules(b *testing.B) {
+	for _, n := range []struct{ static, dynamic int }{{0, 0}, {2000, 100}, {2000, 8000}} {
+		var rules strings.Builder
+		for i := range n.static {
+			fmt.Fprintf(&rules, "/old/page-%d /new/page-%d 301\n", i, i)
+		}
+		for i := range n.dynamic {
+			fmt.Fprintf(&rules, "/section-%d/:slug/* /news-%d/:slug/:splat 302\n", i, i)
+		}
+		files := newDiskFiles(b)
+		m := assets.Manifest{"/index.html": files.entry(b, "/index.html", text(1000))}
+		s, err := assets.NewPages(m, assets.PagesConfig{Redirects: rules.String()}, files, assets.WithCache(assets.NewCache(0)), assets.WithRuleLimits(assets.RuleLimits{DynamicRedirects: 10_000}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for name, target := range map[string]string{"missing": "/section/page/that/is/not/there", "file": "/"} {
+			b.Run(fmt.Sprintf("%d/%s", n.static+n.dynamic, name), func(b *testing.B) {
+				r := request("GET", target, nil)
+				for b.Loop() {
+					if _, err := s.Respond(r); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

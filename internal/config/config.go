@@ -84,6 +84,9 @@ type Limits struct {
 	ScriptSize    Size          // all modules of a version
 	AssetCount    int           // files of a version
 	AssetSize     Size          // one file
+	HeaderRules   int           // rules in a _headers file
+	// StaticRedirects and DynamicRedirects are the rules in a _redirects file without wildcards and with.
+	StaticRedirects, DynamicRedirects int
 }
 
 // Builds bound what is pushed with git and the commands that build it.
@@ -143,6 +146,7 @@ func Default(getenv func(string) string) *Config {
 			ScriptSize:    64 << 20,
 			AssetCount:    100_000,
 			AssetSize:     25 << 20,
+			HeaderRules:   100, StaticRedirects: 2000, DynamicRedirects: 100,
 		},
 		Builds: Builds{
 			PushSize: 1 << 30, Concurrent: 1, Timeout: 20 * time.Minute, Memory: 2 << 30, Processes: 512, Disk: 4 << 30, Network: NetworkNone,

@@ -224,5 +224,17 @@ func limitOptions() []Option {
 			Key: "limits.asset_size", Doc: "One static asset.", Want: "a size from 1KiB, such as 25MiB",
 			value: func(c *Config) any { return &c.Limits.AssetSize }, check: func(c *Config) bool { return c.Limits.AssetSize >= 1<<10 },
 		},
+		{
+			Key: "limits.header_rules", Doc: "Rules in a _headers file.", Want: "a number from 1 to 10000",
+			value: func(c *Config) any { return &c.Limits.HeaderRules }, check: func(c *Config) bool { return between(c.Limits.HeaderRules, 1, 10_000) },
+		},
+		{
+			Key: "limits.static_redirects", Doc: "Rules in a _redirects file without * and placeholders.", Want: "a number from 1 to 100000",
+			value: func(c *Config) any { return &c.Limits.StaticRedirects }, check: func(c *Config) bool { return between(c.Limits.StaticRedirects, 1, 100_000) },
+		},
+		{
+			Key: "limits.dynamic_redirects", Doc: "Rules in a _redirects file with * or placeholders.", Want: "a number from 1 to 100000",
+			value: func(c *Config) any { return &c.Limits.DynamicRedirects }, check: func(c *Config) bool { return between(c.Limits.DynamicRedirects, 1, 100_000) },
+		},
 	}
 }

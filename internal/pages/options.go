@@ -86,12 +86,13 @@ type Options struct {
 	// Files gives the contents of assets.
 	Files assets.Files
 
-	MaxFiles     int           // of one deployment; 20000
-	MaxFileSize  int64         // bytes; 25 MiB
-	MaxProjects  int           // of an account; 1000
-	TokenLife    time.Duration // of an upload token; 30 minutes
-	BlobGrace    time.Duration // what the sweep of blobs keeps anyhow; 24 hours
-	PreserveTime time.Duration // how long assets of replaced deployments are still served; 7 days
+	RuleLimits   assets.RuleLimits // of _headers and _redirects; as the original has them
+	MaxFiles     int               // of one deployment; 20000
+	MaxFileSize  int64             // bytes; 25 MiB
+	MaxProjects  int               // of an account; 1000
+	TokenLife    time.Duration     // of an upload token; 30 minutes
+	BlobGrace    time.Duration     // what the sweep of blobs keeps anyhow; 24 hours
+	PreserveTime time.Duration     // how long assets of replaced deployments are still served; 7 days
 	// MaxEntries bounds the files of all sites that are in memory; 500000.
 	MaxEntries int
 }

@@ -31,7 +31,7 @@ func (b *builtSite) of(preview bool) *assets.Site { //nolint:revive // which of 
 func (s *Service) newSite(deployment string, m assets.Manifest, rules Rules) (*builtSite, error) {
 	b := &builtSite{deployment: deployment, manifest: m}
 	for _, preview := range []bool{false, true} {
-		site, err := assets.NewPages(m, assets.PagesConfig{Headers: rules.Headers, Redirects: rules.Redirects, Routes: rules.Routes, Preview: preview}, s.o.Files, assets.WithCache(s.files))
+		site, err := assets.NewPages(m, assets.PagesConfig{Headers: rules.Headers, Redirects: rules.Redirects, Routes: rules.Routes, Preview: preview}, s.o.Files, assets.WithCache(s.files), assets.WithRuleLimits(s.o.RuleLimits))
 		if err != nil {
 			return nil, &RefusedError{Text: "The site is refused: " + err.Error() + ".", Err: err}
 		}

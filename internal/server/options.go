@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/config"
 	"github.com/selvage-dev/selvage/internal/edge"
 	"github.com/selvage-dev/selvage/internal/workers"
@@ -57,6 +58,10 @@ func edgeLimits(c *config.Config) edge.Limits {
 		l.BodyBytes = -1
 	}
 	return l
+}
+
+func ruleLimits(c *config.Config) assets.RuleLimits {
+	return assets.RuleLimits{HeaderRules: c.Limits.HeaderRules, StaticRedirects: c.Limits.StaticRedirects, DynamicRedirects: c.Limits.DynamicRedirects}
 }
 
 func egressRules(c *config.Config) []workers.EgressRule {

@@ -26,8 +26,9 @@ func (s *Server) openPages(context.Context) error {
 			t, err := s.accounts.VerifyTicket(token, action)
 			return pages.Ticket(t), err
 		},
-		HostTaken: s.workers.NamesHost,
-		Files:     s.files, MaxFileSize: int64(c.Limits.AssetSize),
+		HostTaken:  s.workers.NamesHost,
+		RuleLimits: ruleLimits(c),
+		Files:      s.files, MaxFileSize: int64(c.Limits.AssetSize),
 	})
 	if err != nil {
 		return err

@@ -161,6 +161,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		MaxScriptSize:      int64(c.Limits.ScriptSize),
 		MaxAssets:          c.Limits.AssetCount,
 		MaxAssetSize:       int64(c.Limits.AssetSize),
+		RuleLimits:         ruleLimits(c),
 	})
 	if err != nil {
 		return err

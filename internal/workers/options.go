@@ -191,14 +191,15 @@ type Options struct {
 	MemoryLimit      int64         // bytes, of what a process takes beyond the runtime itself; 128 MiB
 	SubrequestsLimit int           // of one request, where the worker names none; 1000
 
-	MaxScriptSize   int64         // bytes of all modules of a version; 64 MiB
-	MaxSourceMaps   int64         // bytes of all its source maps; 128 MiB
-	MaxModules      int           // 1000
-	MaxBindings     int           // 1000
-	MaxBindingSize  int64         // bytes of one text or JSON binding or secret; 1 MiB
-	MaxAssets       int           // files in a manifest; 100000
-	MaxAssetSize    int64         // bytes of one asset; 25 MiB
-	SessionLifetime time.Duration // of an asset upload session; 1 hour
-	RetryWindow     time.Duration // an identical upload within it is a retry; 10 minutes
-	BlobGrace       time.Duration // an unreferenced blob is kept that long; 24 hours
+	MaxScriptSize   int64             // bytes of all modules of a version; 64 MiB
+	MaxSourceMaps   int64             // bytes of all its source maps; 128 MiB
+	MaxModules      int               // 1000
+	MaxBindings     int               // 1000
+	MaxBindingSize  int64             // bytes of one text or JSON binding or secret; 1 MiB
+	MaxAssets       int               // files in a manifest; 100000
+	MaxAssetSize    int64             // bytes of one asset; 25 MiB
+	RuleLimits      assets.RuleLimits // of _headers and _redirects; as the original has them
+	SessionLifetime time.Duration     // of an asset upload session; 1 hour
+	RetryWindow     time.Duration     // an identical upload within it is a retry; 10 minutes
+	BlobGrace       time.Duration     // an unreferenced blob is kept that long; 24 hours
 }

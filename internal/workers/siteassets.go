@@ -67,7 +67,7 @@ func (s *Service) resolveAssets(ctx context.Context, sc scope, u *Upload, latest
 // configuration by building a site of it.
 func (s *Service) finishAssets(ctx context.Context, sc scope, u *Upload, a *documentAssets) (*documentAssets, error) {
 	a.Config.NavigationPrefersAssets = assets.NavigationPrefersAssets(u.CompatibilityDate, u.CompatibilityFlags)
-	site, err := assets.New(assets.Manifest{}, a.Config, s.o.Files)
+	site, err := assets.New(assets.Manifest{}, a.Config, s.o.Files, assets.WithRuleLimits(s.o.RuleLimits))
 	if err != nil {
 		return nil, &Error{Code: CodeInvalidAsset, Status: 400, Message: "The assets configuration is refused: " + err.Error() + ".", Err: err}
 	}

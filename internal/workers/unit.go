@@ -75,7 +75,7 @@ func (s *Service) newUnit(sc scope, version string, createdAt time.Time, doc *do
 	if err != nil {
 		return nil, fmt.Errorf("workers: version %s: %w", version, err)
 	}
-	if u.site, err = assets.New(manifest, doc.Assets.Config, s.o.Files, assets.WithCache(s.files)); err != nil {
+	if u.site, err = assets.New(manifest, doc.Assets.Config, s.o.Files, assets.WithCache(s.files), assets.WithRuleLimits(s.o.RuleLimits)); err != nil {
 		return nil, fmt.Errorf("workers: assets of version %s: %w", version, err)
 	}
 	return u, nil
