@@ -185,9 +185,8 @@ func (c *call) readBundle(r io.Reader) (*pages.Bundle, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, uploadError(err)
 	}
-	first, _, ok := strings.Cut(string(line), "\n")
-	boundary, dashes := strings.CutPrefix(strings.TrimRight(first, "\r"), "--")
-	if !ok || !dashes || boundary == "" || strings.ContainsAny(boundary, "\"\\") {
+	boundary, ok := boundaryOf(line)
+	if !ok {
 		return nil, errf(codeInvalidScript, "_worker.bundle is no form: it does not begin with a boundary")
 	}
 	f, err := form.Parse(c.ctx(), `multipart/form-data; boundary="`+boundary+`"`, br, moduleSink{c.Workers}, form.Limits{
@@ -202,6 +201,15 @@ func (c *call) readBundle(r io.Reader) (*pages.Bundle, error) {
 		b.Modules = append(b.Modules, pages.Module{Name: p.Name, ContentType: p.MediaType, Blob: p.ID, Size: p.Size})
 	}
 	return b, nil
+}
+
+// boundaryOf finds the boundary of a form in its first line. It is one that can
+// stand between quotes.
+func boundaryOf(head []byte) (boundary string, ok bool) {
+	first, _, whole := strings.Cut(string(head), "\n")
+	boundary, dashes := strings.CutPrefix(strings.TrimRight(first, "\r"), "--")
+	bad := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
+	return boundary, whole && dashes && boundary != "" && !strings.ContainsFunc(boundary, bad)
 }
 
 func pagesFormError(err error) error {

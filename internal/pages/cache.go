@@ -81,8 +81,8 @@ func (*hostCache) files(entries map[string]*hostEntry) int {
 	}
 	for _, e := range entries {
 		add(e.route.site)
-		for _, f := range e.route.former {
-			add(f.site)
+		if e.route.former != nil {
+			n += len(e.route.former.has)
 		}
 	}
 	return n

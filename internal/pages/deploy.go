@@ -230,7 +230,7 @@ func (s *Service) launch(ctx context.Context, r *projectRow, d *deploymentRow) (
 	}
 	s.hosts.forget(r.name)
 	if d.succeeded {
-		s.warm(r, d, route)
+		s.warm(ctx, r, d, route)
 	}
 	out, err := s.deploymentBy(ctx, r, `d.id = ?`, d.id)
 	if err != nil {

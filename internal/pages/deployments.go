@@ -273,6 +273,7 @@ func (s *Service) serve(ctx context.Context, account, project, id string, previe
 		return Deployment{}, internal("switch to the deployment", err)
 	}
 	s.hosts.forget(p.name)
+	s.warmProduction(ctx, p.name)
 	return s.Deployment(ctx, account, project, id)
 }
 

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"strings"
-	"time"
 
 	"github.com/selvage-dev/selvage/internal/assets"
 )
@@ -28,18 +27,14 @@ type Route struct {
 	// Preview says that search engines are not to list what the host has.
 	Preview bool
 
-	site *builtSite
-	// former are the sites that were in production before, the latest first, while
-	// pages that came from them may still be open.
-	former []*formerSite
-	// until is when the first of former is not served any more; zero: never.
-	until time.Time
+	site   *builtSite
+	former *formerFilesOf // nil: none
 }
 
 // Lookup returns the route of a host, which is in lower case and has no port. The
 // error is [ErrNoRoute] when no deployment answers there.
 func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
-	if r := s.hosts.get(host); r != nil && (r.until.IsZero() || s.o.Now().Before(r.until)) {
+	if r := s.hosts.get(host); r != nil && (r.former == nil || s.o.Now().Before(r.former.until)) {
 		return r, nil
 	}
 	label, project, ok := s.splitHost(host)
@@ -104,7 +99,7 @@ func (s *Service) read(ctx context.Context, label, project string) (*Route, erro
 	if label != "" {
 		return r, nil
 	}
-	return s.production(ctx, p, r)
+	return s.production(ctx, p, d, r)
 }
 
 // answering finds what a label means: a deployment; else a branch.
@@ -130,11 +125,9 @@ func (s *Service) build(_ context.Context, p *projectRow, d *deploymentRow) (*Ro
 		if err != nil {
 			return nil, nil, err
 		}
-		var rules Rules
-		if d.doc.Rules != "" {
-			if err := s.readJSON(d.doc.Rules, maxRules, &rules); err != nil {
-				return nil, nil, err
-			}
+		rules, err := s.rulesOf(d)
+		if err != nil {
+			return nil, nil, err
 		}
 		if site, err = s.newSite(d.id, manifest, rules); err != nil {
 			return nil, nil, err
@@ -154,23 +147,40 @@ func warnings(b *builtSite) []string {
 }
 
 // production makes the route of the production host out of that of a deployment.
-func (s *Service) production(ctx context.Context, p *projectRow, r *Route) (*Route, error) {
-	former, until, err := s.formerSites(ctx, p, r)
+func (s *Service) production(ctx context.Context, p *projectRow, d *deploymentRow, r *Route) (*Route, error) {
+	former, err := s.formerFiles(ctx, p, d, r.site.manifest)
 	if err != nil {
 		return nil, err
 	}
 	out := *r
-	out.Preview, out.former, out.until = false, former, until
+	out.Preview, out.former = false, former
 	return &out, nil
 }
 
-// warm keeps the route of a deployment that has just been made: its first visitor
-// waits for nothing.
-func (s *Service) warm(p *projectRow, d *deploymentRow, r *Route) {
+// rulesOf reads the rule files of a deployment.
+func (s *Service) rulesOf(d *deploymentRow) (rules Rules, err error) {
+	if d.doc.Rules != "" {
+		err = s.readJSON(d.doc.Rules, maxRules, &rules)
+	}
+	return rules, err
+}
+
+// warm keeps the route of a deployment that has just been made, and of production
+// if it is there: its first visitor waits for nothing.
+func (s *Service) warm(ctx context.Context, p *projectRow, d *deploymentRow, r *Route) {
 	generation := s.hosts.generation()
 	out := *r
 	out.Version = d.version.String
 	s.hosts.put(d.short+"."+s.Hostname(p.name), &out, generation)
+	if d.environment == Production {
+		s.warmProduction(ctx, p.name)
+	}
+}
+
+// warmProduction reads what production answers with. A failure is the first
+// visitor's, and the log has it then.
+func (s *Service) warmProduction(ctx context.Context, project string) {
+	_, _ = s.Lookup(ctx, s.Hostname(project))
 }
 
 // readManifest reads the stored manifest of a deployment. What was allowed when

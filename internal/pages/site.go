@@ -3,8 +3,6 @@ package pages
 import (
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"github.com/selvage-dev/selvage/internal/assets"
 )
@@ -44,53 +42,35 @@ func (s *Service) newSite(deployment string, m assets.Manifest, rules Rules) (*b
 	return b, nil
 }
 
-// formerSite is one that was in production.
-type formerSite struct {
-	site  *builtSite
-	until time.Time
-}
-
 // Respond answers a request for a file of the deployment. On the production host
 // a path that the site does not have may be a file of an earlier one, which a
-// page that is still open asks for.
+// page that is still open asks for; a redirect of the site comes before that.
 func (r *Route) Respond(q *assets.Request) (assets.Response, error) {
-	if len(r.former) == 0 {
-		return r.site.of(r.Preview).Respond(q)
-	}
-	old := r.formerly(q)
 	res, err := r.site.of(r.Preview).Respond(q)
-	if old == nil || err != nil || res.Status >= 300 && res.Status < 400 {
+	if r.former == nil || err != nil || res.Status >= 300 && res.Status < 400 || !r.former.answers(q, r.site.manifest) {
 		return res, err
 	}
 	if res.Body.File != nil {
 		_ = res.Body.File.Close() // only read
 	}
-	return old.of(r.Preview).Respond(q)
+	return r.former.site.Respond(q)
 }
 
-// formerly returns the site that had the file which the current one lacks; nil
-// when there is none. Pages are never taken from there: what was removed is to
-// be gone, and only what a page needs to go on is kept.
-func (r *Route) formerly(q *assets.Request) *builtSite {
+// answers says whether a request is for one of the files, and not for one that the
+// site has.
+func (f *formerFilesOf) answers(q *assets.Request, current assets.Manifest) bool {
 	if q.Method != http.MethodGet && q.Method != http.MethodHead {
-		return nil
+		return false
 	}
 	path, err := url.PathUnescape(q.Path)
 	if err != nil {
-		return nil
+		return false
 	}
-	if _, ok := r.site.manifest[path]; ok {
-		return nil
+	if _, ok := current[path]; ok {
+		return false
 	}
-	for _, f := range r.former {
-		if e, ok := f.site.manifest[path]; ok {
-			if strings.HasPrefix(e.ContentType, "text/html") {
-				return nil
-			}
-			return f.site
-		}
-	}
-	return nil
+	_, ok := f.has[path]
+	return ok
 }
 
 // Decide says whether the files of the deployment or its Functions answer a

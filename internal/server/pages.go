@@ -37,12 +37,18 @@ func (s *Server) openPages(context.Context) error {
 	return nil
 }
 
-// edgeURL is the address of a host as visitors reach it: with the edge's port
-// unless that is HTTP's own.
+// edgeURL is the address of a host as visitors reach it: over HTTPS where there is
+// that, with the port unless it is the scheme's own.
 func (s *Server) edgeURL(host string) string {
-	u := url.URL{Scheme: "http", Host: host}
-	if a, ok := s.edgeListener.Addr().(*net.TCPAddr); ok && a.Port != 80 {
-		u.Host = net.JoinHostPort(host, strconv.Itoa(a.Port))
+	u, port, own := url.URL{Scheme: "http", Host: host}, portOf(s.edgeListener), 80
+	if s.tlsListener != nil {
+		u.Scheme, own = "https", 443
+		if port = s.cfg.Load().TLS.PublicPort; port == 0 {
+			port = portOf(s.tlsListener)
+		}
+	}
+	if port != own {
+		u.Host = net.JoinHostPort(host, strconv.Itoa(port))
 	}
 	return u.String()
 }

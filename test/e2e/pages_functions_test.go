@@ -74,6 +74,10 @@ func TestPagesFunctions(t *testing.T) {
 	}
 	p.pagesTail(t, p.pagesList(t, dir, "fn")[0].ID, host)
 	p.pagesSecrets(t, dir, host)
+	p.must(t, dir, "pages", "functions", "build", "--outdir", "built")
+	if _, err := os.Stat(filepath.Join(dir, "built", "index.js")); err != nil {
+		t.Errorf("pages functions build: %v", err)
+	}
 }
 
 // functionsAnswer asks for what functionsSite answers, whoever built it.
