@@ -42,6 +42,7 @@ func suites() []suite {
 		{"objects", objects},
 		{"cache", cacheHits},
 		{"d1", d1Databases},
+		{"d1-history", d1History},
 		{"neighbour", neighbour},
 		{"vectorize", vectorize},
 	}

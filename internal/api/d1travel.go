@@ -12,10 +12,10 @@ import (
 
 func d1TravelRoutes() []route {
 	const travel = d1OnePath + "/time_travel"
-	return []route{
+	return append(d1BackupRoutes(), []route{
 		{Method: http.MethodGet, Pattern: travel + "/bookmark", Scope: accounts.ScopeD1Read, Handler: bookmarkAt},
 		{Method: http.MethodPost, Pattern: travel + "/restore", Scope: accounts.ScopeD1Write, MaxBody: smallBody, Handler: restoreDatabase},
-	}
+	}...)
 }
 
 // momentParam reads a time: RFC 3339, or seconds since 1970. Without one it is zero.

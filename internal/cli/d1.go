@@ -23,7 +23,7 @@ func (a *app) d1() *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(a.d1Create(), a.d1List(), a.d1Info(), a.d1Insights(), a.d1Execute(), a.d1Migrate(), a.d1Import(), a.d1Export(), a.d1Delete(), a.d1TimeTravel())
+	cmd.AddCommand(a.d1Create(), a.d1List(), a.d1Info(), a.d1Insights(), a.d1Execute(), a.d1Migrate(), a.d1Import(), a.d1Export(), a.d1Delete(), a.d1TimeTravel(), a.d1Backup(), a.d1Restore())
 	return cmd
 }
 
