@@ -18,15 +18,35 @@ const (
 	writeEvery = 1 << 20
 )
 
+// Transactions are left to gather for gatherFor, or up to gatherMany, unless somebody
+// waits for them: the writer has the processor meanwhile, and the log has them all.
+const (
+	gatherFor  = 10 * time.Millisecond
+	gatherMany = 512
+)
+
 // run records what was noted until the recorder is closed.
 func (r *Recorder) run() {
 	retry := time.NewTimer(0)
 	defer retry.Stop()
+	gather := time.NewTimer(gatherFor)
+	gather.Stop()
+	defer gather.Stop()
+	gathering := false
 	for {
 		select {
 		case <-r.quit:
 			return
 		case <-r.wake:
+			if r.canWait() {
+				if !gathering {
+					gathering = true
+					gather.Reset(gatherFor)
+				}
+				continue
+			}
+		case <-gather.C:
+			gathering = false
 		case <-retry.C:
 		}
 		err := r.drain()
@@ -45,6 +65,13 @@ func (r *Recorder) run() {
 			r.o.Log.Info("transactions are recorded again", "database", r.o.Path)
 		}
 	}
+}
+
+// canWait reports whether nobody waits for what is noted, and it is not much.
+func (r *Recorder) canWait() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiters) == 0 && r.pending == 0 && len(r.queue) < gatherMany
 }
 
 // drain records all that is noted and answers those who wait.
@@ -355,15 +382,21 @@ func (r *Recorder) encode(w io.Writer, head ltx.Header, pages []pageAt, h *walHe
 	if err != nil {
 		return err
 	}
-	page, zero := make([]byte, h.pageSize), make([]byte, h.pageSize)
+	var page []byte // of those that are not in the scratch buffer
 	for _, p := range pages {
+		if p.at >= 0 {
+			if err := enc.put(p.pgno, scratch[p.at:p.at+int(h.pageSize)]); err != nil {
+				return err
+			}
+			continue
+		}
+		if page == nil {
+			page = make([]byte, h.pageSize)
+		}
 		data := page
-		switch {
-		case p.at >= 0:
-			data = scratch[p.at : p.at+int(h.pageSize)]
-		case p.frame < 0:
-			data = zero
-		default:
+		if p.frame < 0 {
+			clear(page)
+		} else {
 			if _, err := r.wal.ReadAt(page, h.offset(p.frame)+frameHeaderSize); err != nil {
 				return fmt.Errorf("history: read the log: %w", err)
 			}

@@ -40,11 +40,17 @@ func Install(part string) error {
 }
 
 // Watch has fn called before and after each sync of a watched file, by the goroutine
-// that syncs; nil ends it.
+// that syncs; nil ends it. A transaction that does not fit into SQLite's cache may sync
+// in the middle of a statement, where no Go can be called: watch small ones.
 func Watch(fn func(path string, done bool)) {
 	watcher.mu.Lock()
 	defer watcher.mu.Unlock()
 	watcher.on = fn
+	on := C.int(0)
+	if fn != nil {
+		on = 1
+	}
+	C.faultvfs_watch(on)
 }
 
 // Fill makes all writes to watched files fail as on a full disk, until Drain.

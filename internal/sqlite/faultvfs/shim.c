@@ -37,7 +37,7 @@ static int (*real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *)
 static struct { sqlite3_file *file; char *path; const io_methods *real; } files[MAX_FILES];
 static struct { const io_methods *real; io_methods patched; } tables[MAX_TABLES];
 static char *watched;
-static int full;
+static int full, watching;
 static pthread_rwlock_t frozen = PTHREAD_RWLOCK_INITIALIZER; // written: nobody writes
 
 static int find(sqlite3_file *f) {
@@ -85,6 +85,7 @@ static int on_truncate(sqlite3_file *f, int64_t size) {
 static int on_sync(sqlite3_file *f, int flags) {
   char *path;
   const io_methods *m = real_of(f, &path);
+  if (!__atomic_load_n(&watching, __ATOMIC_SEQ_CST)) return m->sync(f, flags);
   faultvfsSync(path, 0);
   int rc = m->sync(f, flags);
   faultvfsSync(path, 1);
@@ -131,6 +132,8 @@ int faultvfs_install(const char *part) {
 }
 
 void faultvfs_full(int on) { __atomic_store_n(&full, on, __ATOMIC_SEQ_CST); }
+
+void faultvfs_watch(int on) { __atomic_store_n(&watching, on, __ATOMIC_SEQ_CST); }
 
 void faultvfs_freeze(int on) {
   if (on) pthread_rwlock_wrlock(&frozen);
