@@ -116,6 +116,9 @@ func (b *bench) restoreTime(ctx context.Context, p *platform, bytes int) error {
 	if _, err := p.client.QueryD1(ctx, db.UUID, "DELETE FROM big WHERE id % 2"); err != nil {
 		return err
 	}
+	if _, err := p.client.D1Bookmark(ctx, db.UUID, time.Time{}); err != nil {
+		return err
+	}
 	began := time.Now()
 	if _, err := p.client.RestoreD1(ctx, db.UUID, bookmark); err != nil {
 		return err
