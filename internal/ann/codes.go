@@ -1,6 +1,7 @@
 package ann
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"unsafe"
@@ -65,6 +66,11 @@ type codedQuery struct {
 	zero   float32 // what the codes' half adds to a product
 	rest   []float32
 	dots   []int32
+
+	// To sum up levels as fast as they are multiplied: by ones, as row 0.
+	ones   []byte
+	sum    [1]int32
+	sumRow [1]uint32
 }
 
 // query sets q to a query vector, which has length one with cosine. It has
@@ -95,6 +101,7 @@ func (c *codes) query(q *codedQuery, v []float32) {
 func (q *codedQuery) fit(c *codes) {
 	if len(q.levels) != c.padded || len(q.rest) != c.dim {
 		q.levels, q.rest = make([]int8, c.padded), make([]float32, c.dim)
+		q.ones = bytes.Repeat([]byte{1}, c.padded)
 	}
 }
 
@@ -147,11 +154,8 @@ func (c *codes) row(q *codedQuery, row uint32) {
 		q.scale = c.terms(row)[0]
 	}
 	clear(q.levels[c.dim:])
-	sum := int32(0)
-	for _, x := range q.levels {
-		sum += int32(x)
-	}
-	q.zero = c.half() * float32(sum)
+	simd.DotU8Rows(q.sum[:], q.levels, q.ones, 0, q.sumRow[:])
+	q.zero = c.half() * float32(q.sum[0])
 }
 
 // decode4 sets levels to twice the levels of a 4-bit code, eight at a time: in

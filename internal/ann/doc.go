@@ -28,7 +28,9 @@
 //
 // How it finds, and why so. The numbers are of clustered vectors as package
 // anntest makes them, on one core of a shared machine, by processor time: what
-// counts is how they compare.
+// counts is how they compare. Graphs were built with 100 candidates a row for
+// them; with 64, as they are now, building takes a quarter less and 32
+// candidates find 0.993 of 15,000 × 768 instead of 0.999.
 //
 //   - Codes have four bits a dimension, with a scale that makes their estimate
 //     right on average (type codes). 50,000 × 768, the best 20 candidates
