@@ -31,6 +31,7 @@ type Config struct {
 	WorkerProcesses int
 	DrainTimeout    time.Duration
 	DeployDrain     time.Duration
+	ObjectHandover  time.Duration // requests in the process that has Durable Objects open
 	TrustedProxies  []netip.Prefix
 	EgressAllow     []EgressRule
 
@@ -128,10 +129,12 @@ func Default(getenv func(string) string) *Config {
 		MaxProcesses: 200,
 		DrainTimeout: 30 * time.Second,
 		DeployDrain:  5 * time.Minute,
-		API:          API{Port: 8788},
-		TLS:          TLS{Mode: TLSOff, Port: 8443},
-		Cache:        Cache{MaxSize: 1 << 30},
-		Log:          Log{Level: "info", Format: "auto", MaxSize: 512 << 20, MaxAge: 7 * 24 * time.Hour},
+
+		ObjectHandover: 10 * time.Second,
+		API:            API{Port: 8788},
+		TLS:            TLS{Mode: TLSOff, Port: 8443},
+		Cache:          Cache{MaxSize: 1 << 30},
+		Log:            Log{Level: "info", Format: "auto", MaxSize: 512 << 20, MaxAge: 7 * 24 * time.Hour},
 		Limits: Limits{
 			HeaderSize:    64 << 10,
 			BodySize:      100 << 20,

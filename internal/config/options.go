@@ -104,6 +104,12 @@ func platformOptions() []Option {
 			value: func(c *Config) any { return &c.DeployDrain }, check: func(c *Config) bool { return c.DeployDrain >= minDeployDrain && c.DeployDrain <= maxDeployDrain },
 		},
 		{
+			Key: "object_handover", Doc: "How long a deploy lets requests finish in the process that has a worker's Durable Objects open; all other calls to them wait meanwhile.", Want: "a duration from 100ms to 10m",
+			value: func(c *Config) any { return &c.ObjectHandover }, check: func(c *Config) bool {
+				return c.ObjectHandover >= minObjectHandover && c.ObjectHandover <= maxObjectHandover
+			},
+		},
+		{
 			Key: "trusted_proxies", Doc: "Proxies whose X-Forwarded-* fields are believed.", Want: `networks such as "10.0.0.0/8"`, Reload: true,
 			value: func(c *Config) any { return &c.TrustedProxies },
 		},

@@ -22,7 +22,10 @@ const (
 	maxDrain       = time.Hour
 	minDeployDrain = time.Second
 	maxDeployDrain = 24 * time.Hour
-	wantTimeout    = "a duration from 100ms to 24h, such as 30s"
+
+	minObjectHandover = 100 * time.Millisecond
+	maxObjectHandover = 10 * time.Minute
+	wantTimeout       = "a duration from 100ms to 24h, such as 30s"
 )
 
 // String returns the size in the largest unit that needs no fraction.

@@ -152,6 +152,8 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		Referenced:         s.referenced,
 		IdleTimeout:        c.IdleStop,
 		DrainTimeout:       c.DeployDrain,
+		HandoverTimeout:    c.ObjectHandover,
+		ForgetCache:        s.cache.DeleteZone,
 		StartTimeout:       c.Limits.StartTimeout + startGrace,
 		MaxProcesses:       c.MaxProcesses,
 		CPULimit:           c.Limits.CPU,

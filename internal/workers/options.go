@@ -164,6 +164,10 @@ type Options struct {
 	// refers to; nil: there is no other.
 	Referenced func(ctx context.Context, keep func(blob string)) error
 
+	// ForgetCache removes what a script has in its cache, named as [DoorSpec].CacheZone;
+	// called when the script was deleted. Nil: there is no cache.
+	ForgetCache func(zone string)
+
 	// Files gives the contents of assets; nil serves blobs without precompressed variants.
 	Files assets.Files
 	// SingleAssetUploads asks wrangler to upload each asset in a request of its own.

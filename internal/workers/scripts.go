@@ -155,6 +155,9 @@ func (s *Service) DeleteScript(ctx context.Context, account, name string, force 
 		u.discard()
 	}
 	s.alarms.set(sc, time.Time{}, nil)
+	if s.o.ForgetCache != nil {
+		s.o.ForgetCache(cacheZone(sc))
+	}
 	s.removeLater() //nolint:contextcheck // it outlives the call
 	return nil
 }

@@ -169,6 +169,25 @@ func TestCacheAfterKill(t *testing.T) {
 	cacheOp(t, p, "c", `{"op":"match","key":"https://x.test/a"}`, `{"status":200,…"body":"again"}`)
 }
 
+// TestCacheGoesWithItsWorker holds that a Worker finds nothing of an earlier one of
+// the same name.
+func TestCacheGoesWithItsWorker(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	c := p.client(t)
+	for range 2 {
+		if err := create(t.Context(), c, "c", cacheWorker); err != nil {
+			t.Fatal(err)
+		}
+		cacheOp(t, p, "c", `{"op":"match","key":"https://x.test/a"}`, `"undefined"`)
+		cacheOp(t, p, "c", `{"op":"put","key":"https://x.test/a","body":"hello"}`, `null`)
+		cacheOp(t, p, "c", `{"op":"match","key":"https://x.test/a"}`, `{"status":200,…`)
+		if err := c.DeleteScript(t.Context(), "c", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestFetchCache: the cache options of fetch, seen by how often the origin is asked.
 func TestFetchCache(t *testing.T) {
 	t.Parallel()
