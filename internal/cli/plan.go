@@ -61,8 +61,11 @@ func (a *app) plan(cmd *cobra.Command, f *deployFlags, args []string) (*plan, er
 		return nil, fmt.Errorf("there is no compatibility date: add \"compatibility_date\": %q to the configuration, or give --compatibility-date", time.Now().UTC().Format(time.DateOnly))
 	case c.Site != nil:
 		return nil, errors.New("\"site\" (Workers Sites) is not offered; use \"assets\", which serves a folder too")
-	case c.Build.Command != "" && !f.skipBuild:
-		return nil, fmt.Errorf("the configuration has a build command, which selvage does not run. Run it yourself (%s), then deploy with --skip-build", c.Build.Command)
+	}
+	if c.Build.Command != "" && !f.skipBuild {
+		if err := a.customBuild(cmd.Context(), c, wranglerCommand(cmd)); err != nil {
+			return nil, err
+		}
 	}
 	p := &plan{name: c.Name, flags: f, config: c}
 	if f.secretsFile != "" {
@@ -88,6 +91,14 @@ func (a *app) plan(cmd *cobra.Command, f *deployFlags, args []string) (*plan, er
 		}
 	}
 	return p, nil
+}
+
+// wranglerCommand is what wrangler calls the command, which build commands look at.
+func wranglerCommand(cmd *cobra.Command) string {
+	if cmd.Name() == "upload" {
+		return "versions upload"
+	}
+	return cmd.Name()
 }
 
 // entry finds what there is to deploy.

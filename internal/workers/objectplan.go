@@ -75,7 +75,7 @@ func (s *Service) planUpload(ctx context.Context, row *scriptRow, doc *document,
 	}
 	if up != nil && up.Migrations != nil {
 		if !deploy {
-			return nil, fail(CodeMigrationOnUpload, 400, "Version upload failed. You attempted to upload a version of a Worker that includes a Durable Object migration, but migrations must be fully applied by running \"wrangler deploy\".")
+			return nil, fail(CodeMigrationOnUpload, 400, "Version upload failed. You attempted to upload a version of a Worker that includes a Durable Object migration, but migrations must be fully applied via a non-versioned deployment. Run \"wrangler deploy\".")
 		}
 		if doc.ObjectExports != nil {
 			return nil, fail(CodeObjectMigration, 400, "The upload has both migrations and exports. Declare Durable Objects in one of the two ways.")

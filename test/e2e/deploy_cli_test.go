@@ -261,7 +261,7 @@ func TestOursRefuses(t *testing.T) {
 		"no name":         {map[string]string{"index.ts": hello("x")}, []string{"index.ts", "--compatibility-date", "2026-11-01"}, []string{"has no name"}},
 		"no date":         {map[string]string{"index.ts": hello("x")}, []string{"index.ts", "--name", "x"}, []string{"no compatibility date"}},
 		"bad var":         {map[string]string{"wrangler.jsonc": good + "}", "index.ts": hello("x")}, []string{"--var", "novalue"}, []string{"NAME:VALUE"}},
-		"build command":   {map[string]string{"wrangler.jsonc": good + `,"build":{"command":"make it"}}`, "index.ts": hello("x")}, nil, []string{"make it", "--skip-build"}},
+		"build command":   {map[string]string{"wrangler.jsonc": good + `,"build":{"command":"echo making; exit 7"}}`, "index.ts": hello("x")}, nil, []string{"[custom build] making", "exited with code 7"}},
 		"throws at start": {map[string]string{"wrangler.jsonc": good + "}", "index.ts": "import './boom';" + hello("x"), "boom.ts": "interface A {}\nthrow new Error('at the top');"}, nil, []string{"at the top", "boom.ts:2:", "10021"}},
 		"not offered":     {map[string]string{"wrangler.jsonc": good + `,"hyperdrive":[{"binding":"HD","id":"1"}]}`, "index.ts": hello("x")}, nil, []string{"HD", "hyperdrive"}},
 	} {

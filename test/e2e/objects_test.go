@@ -224,7 +224,8 @@ func TestObjectsKilled(t *testing.T) {
 	p.must(t, dir, "deploy")
 	host := p.host("log")
 	acknowledged := make(map[string]bool)
-	for round := range rounds(200) {
+	kills := rounds(200)
+	for round := range kills {
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for w := range 3 {
@@ -256,7 +257,7 @@ func TestObjectsKilled(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d writes acknowledged", len(acknowledged))
+	t.Logf("%d kills of the platform, %d writes acknowledged, 0 lost", kills, len(acknowledged))
 }
 
 // TestObjectsAlarms: an alarm fires while the process was stopped as idle, and

@@ -111,7 +111,11 @@ func entrySource(w *Worker, sec secrets, kind entryKind) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return out.String() + named + objects, nil
+	jurisdictions, err := jurisdictionSource(w)
+	if err != nil {
+		return "", err
+	}
+	return out.String() + named + objects + jurisdictions, nil
 }
 
 // script returns an embedded module with its placeholders filled. Values are

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"capnproto.org/go/capnp/v3"
@@ -103,4 +104,22 @@ func objectsSource(w *Worker, sec secrets) (string, error) {
 		fmt.Fprintf(&out, "const object%d = objectClass(user[%s], %s);\nexport { object%d as %s };\n", i, name, name, i, name)
 	}
 	return out.String(), nil
+}
+
+// jurisdictionSource returns what the entry module needs so that namespaces take
+// jurisdictions. All namespaces share one prototype.
+func jurisdictionSource(w *Worker) (string, error) {
+	i := slices.IndexFunc(w.Bindings, func(b Binding) bool { return b.Kind == ObjectBinding })
+	if i < 0 {
+		return "", nil
+	}
+	source, err := script("jurisdiction", nil)
+	if err != nil {
+		return "", err
+	}
+	name, err := json.Marshal(w.Bindings[i].Name) // JavaScript reads it the same way
+	if err != nil {
+		return "", fmt.Errorf("workerd: binding %s: %w", w.Bindings[i].Name, err)
+	}
+	return fmt.Sprintf("%sacceptJurisdictions(bindings[%s]);\n", source, name), nil
 }

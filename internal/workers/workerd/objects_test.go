@@ -130,3 +130,27 @@ func TestObjectLock(t *testing.T) {
 	}
 	_ = f.Close()
 }
+
+// TestJurisdictions holds that they are taken, change nothing and are noted once.
+func TestJurisdictions(t *testing.T) {
+	w := esm(`import { DurableObject } from "cloudflare:workers";
+		export class Obj extends DurableObject { own() { return this.ctx.id.toString(); } }
+		export default { async fetch(r, { O }) {
+			const plain = O.idFromName("a").toString();
+			const same = [await O.jurisdiction("eu").getByName("a").own(), await O.jurisdiction("eu").get(O.idFromName("a")).own(), await O.jurisdiction(undefined).getByName("a").own(),
+				await O.jurisdiction("eu").jurisdiction("fedramp").getByName("a").own()];
+			const unique = [O.newUniqueId(), O.newUniqueId({}), O.newUniqueId({ jurisdiction: "eu" })].map((id) => id.toString().length);
+			let thrown; try { Object.getPrototypeOf(O).jurisdiction.call({}, "eu"); } catch (e) { thrown = e.name; }
+			return new Response([same.every((id) => id === plain), unique, thrown].join());
+		} };`)
+	w.Objects = []workerd.ObjectClass{{Class: "Obj", Key: "k", SQL: true}}
+	w.Bindings = []workerd.Binding{{Name: "O", Kind: workerd.ObjectBinding, Class: "Obj"}}
+	sink := newSink()
+	p := start(t, w, sink)
+	expect(t, p, "/", "true,64,64,64,TypeError")
+	expect(t, p, "/", "true,64,64,64,TypeError")
+	notes := sink.waitFor(t, 2, func(l workerd.LogLine) bool { return l.Level == "warn" && strings.Contains(l.Message, "has no effect") })
+	if len(notes) != 2 || !strings.Contains(notes[0].Message, `"eu"`) || !strings.Contains(notes[1].Message, `"fedramp"`) {
+		t.Errorf("notes %+v", notes)
+	}
+}
