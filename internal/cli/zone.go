@@ -43,10 +43,14 @@ func (a *app) zoneAdd() *cobra.Command {
 					return err
 				}
 				if a.json {
-					return a.printJSON(z)
+					err = a.printJSON(z)
+				} else {
+					a.printf("%s is a zone (%s)\n", printable(z.Name), z.ID)
 				}
-				a.printf("%s is a zone (%s)\n", printable(z.Name), z.ID)
-				return nil
+				if err != nil {
+					return err
+				}
+				return a.noteTaken(ctx, c, z.Name)
 			})
 		},
 	}

@@ -121,3 +121,45 @@ func TestOwnZoneIsFetchedInside(t *testing.T) {
 		t.Errorf("%d %q", a.Status, a.Body)
 	}
 }
+
+// TestZoneInsideAnother holds that the inner zone alone answers for its hosts, that the
+// one who adds it is told what loses hosts, and that all is as before once it is gone.
+func TestZoneInsideAnother(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	if _, stderr, code := p.cli(t, "zone", "add", "outer.test"); code != 0 || strings.Contains(stderr, "warning") {
+		t.Fatalf("zone add: %d %s", code, stderr)
+	}
+	routes := func(name, routes string) string {
+		return project(t, map[string]string{
+			"wrangler.jsonc": `{"name": "` + name + `", "main": "index.js", "compatibility_date": "2026-09-01", "routes": [` + routes + `]}`,
+			"index.js":       hello(name),
+		})
+	}
+	p.must(t, routes("wide", `{"pattern": "*.outer.test/*", "zone_name": "outer.test"}, {"pattern": "outer.test/*", "zone_name": "outer.test"}`), "deploy")
+	p.must(t, routes("named", `{"pattern": "sub.outer.test/*", "zone_name": "outer.test"}, {"pattern": "app.sub.outer.test", "custom_domain": true}`), "deploy")
+	check := func(want map[string]string) {
+		t.Helper()
+		for host, body := range want {
+			if a := p.get(t, host, "/"); a.Body != body && (body != "" || a.Status != 404) {
+				t.Errorf("%s = %d %q, want %q", host, a.Status, a.Body, body)
+			}
+		}
+	}
+	before := map[string]string{"outer.test": "wide", "x.outer.test": "wide", "sub.outer.test": "named", "app.sub.outer.test": "wide", "y.sub.outer.test": "wide"}
+	check(before)
+	_, stderr, code := p.cli(t, "zone", "add", "sub.outer.test")
+	if code != 0 || !strings.Contains(stderr, "warning: sub.outer.test lies in the zone outer.test") || !strings.Contains(stderr, "*.outer.test/*, app.sub.outer.test, sub.outer.test/*.") {
+		t.Errorf("zone add: %d %s", code, stderr)
+	}
+	check(map[string]string{"outer.test": "wide", "x.outer.test": "wide", "sub.outer.test": "", "app.sub.outer.test": "", "y.sub.outer.test": ""})
+	if out, err := p.wrangler(t, routes("late", `{"pattern": "sub.outer.test/late", "zone_name": "outer.test"}`), "deploy"); err == nil || !strings.Contains(out, "are in the zone sub.outer.test, not in outer.test") {
+		t.Errorf("a route of the outer zone on a host of the inner: %v\n%s", err, out)
+	}
+	p.must(t, routes("inner", `{"pattern": "sub.outer.test/*", "zone_name": "sub.outer.test"}`), "deploy")
+	check(map[string]string{"sub.outer.test": "inner", "x.outer.test": "wide"})
+	if _, stderr, code := p.cli(t, "zone", "delete", "sub.outer.test", "--yes"); code != 0 {
+		t.Fatal(stderr)
+	}
+	check(before)
+}
