@@ -22,7 +22,10 @@ type Sites interface {
 	Site(ctx context.Context, account, project string) (*Site, error)
 	// Deploy makes a deployment of the files in one step. What it says on the way
 	// goes to log. A deployment that is refused for what is in it is a [*RefusedError].
+	// If it is kept all the same, as one that has failed, Deployed says its id.
 	Deploy(ctx context.Context, s *Site, q *Deploy, log func(line string)) (Deployed, error)
+	// DeployFailed records that there is none: Files are nil.
+	DeployFailed(ctx context.Context, s *Site, q *Deploy) (Deployed, error)
 }
 
 // Site is a project as its builds see it.
@@ -44,6 +47,9 @@ type Site struct {
 // Deploy is what a build has made.
 type Deploy struct {
 	Branch, Commit, Message string
+	// Log and Stages are those of the build so far.
+	Log    []Line
+	Stages []Stage
 	// Files are slash-separated paths in Dir.
 	Files []string
 	Dir   *os.Root

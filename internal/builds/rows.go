@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// listed are the columns without what is long.
+const listed = `id, account_id, project_id, project, branch, commit_hash, status, attempts, json_remove(document, '$.log'), created_at`
+
 const columns = `id, account_id, project_id, project, branch, commit_hash, status, attempts, document, created_at`
 
 type scanner interface{ Scan(dest ...any) error }
@@ -49,8 +52,8 @@ func (s *Service) update(ctx context.Context, b *Build) error {
 	})
 }
 
-func (s *Service) query(ctx context.Context, where string, args ...any) ([]*Build, error) {
-	rows, err := s.o.Store.DB.Read().QueryContext(ctx, `SELECT `+columns+` FROM builds WHERE `+where, args...)
+func (s *Service) query(ctx context.Context, cols, where string, args ...any) ([]*Build, error) {
+	rows, err := s.o.Store.DB.Read().QueryContext(ctx, `SELECT `+cols+` FROM builds WHERE `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("builds: %w", err)
 	}
@@ -88,14 +91,13 @@ func (s *Service) Builds(ctx context.Context, account, project string, offset, l
 	if err := s.o.Store.DB.Read().QueryRowContext(ctx, `SELECT count(*) FROM builds WHERE project_id = ?`, site.ID).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("builds: count: %w", err)
 	}
-	all, err := s.query(ctx, `project_id = ? ORDER BY seq DESC LIMIT ? OFFSET ?`, site.ID, limit, offset)
+	all, err := s.query(ctx, listed, `project_id = ? ORDER BY seq DESC LIMIT ? OFFSET ?`, site.ID, limit, offset)
 	if err != nil {
 		return nil, 0, err
 	}
 	page = make([]Build, len(all))
 	for i, b := range all {
 		page[i] = *b
-		page[i].Log = nil
 	}
 	return page, total, nil
 }

@@ -37,6 +37,7 @@ func (s *Service) run(ctx context.Context, j *job) {
 	limited, cancel := context.WithTimeoutCause(ctx, s.o.Timeout, errTimeout)
 	defer cancel()
 	s.conclude(limited, j, s.steps(limited, j))
+	s.recordFailure(limited, j)
 }
 
 // conclude puts the outcome into the build.
@@ -72,6 +73,32 @@ func (s *Service) conclude(ctx context.Context, j *job, err error) {
 	}
 	if n := len(b.Stages); n > 0 && b.Stages[n-1].Status == Running {
 		b.Stages[n-1].Status, b.Stages[n-1].EndedAt = b.Status, b.EndedAt
+	}
+}
+
+// deployment is what the site is told of the build, as far as it is.
+func (j *job) deployment() *Deploy {
+	b := &j.build
+	return &Deploy{Branch: b.Branch, Commit: b.Commit, Message: b.Message, Log: j.log.all(), Stages: slices.Clone(b.Stages)}
+}
+
+// recordFailure makes a failed build one of the site's deployments, where people
+// look for it. That it has failed is known without it too.
+func (s *Service) recordFailure(ctx context.Context, j *job) {
+	b := &j.build
+	if b.Status != Failed || b.Deployment != "" {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	site, err := s.o.Sites.Site(ctx, b.Account, b.Project)
+	if err == nil && site != nil && site.ID == b.ProjectID {
+		var d Deployed
+		j.log.noteDropped()
+		d, err = s.o.Sites.DeployFailed(ctx, site, j.deployment())
+		b.Deployment = d.ID
+	}
+	if err != nil {
+		s.o.Log.WarnContext(ctx, "a failed build could not be made a failed deployment", "build", b.ID, "error", err)
 	}
 }
 
@@ -220,6 +247,22 @@ func local(what, p string) (string, error) {
 	return p, nil
 }
 
+// checkCode refuses code that runs on the server, which a build does not compile: to
+// deploy the site without it would be another site.
+func checkCode(source *os.Root, dir string, files []string) error {
+	const how = `builds of pushes do not compile it yet: deploy with "wrangler pages deploy"`
+	functions := path.Join(dir, "functions")
+	if info, err := source.Lstat(functions); err == nil && info.IsDir() {
+		return failf("the commit has a folder of Functions (%s), and %s", functions, how)
+	}
+	for _, f := range files {
+		if f == "_worker.js" || strings.HasPrefix(f, "_worker.js/") {
+			return failf("the output folder has a %s, and %s", f, how)
+		}
+	}
+	return nil
+}
+
 // deploy makes the deployment of what is in the output folder.
 func (s *Service) deploy(ctx context.Context, j *job, site *Site, w *workspace) error {
 	b := &j.build
@@ -248,11 +291,18 @@ func (s *Service) deploy(ctx context.Context, j *job, site *Site, w *workspace) 
 	if err != nil {
 		return err
 	}
+	if err := checkCode(source, dir, files); err != nil {
+		return err
+	}
 	if len(files) == 0 {
 		return failf("the output folder %q has no files", out)
 	}
 	j.log.say("Deploying %d files", len(files))
-	d, err := s.o.Sites.Deploy(ctx, site, &Deploy{Branch: b.Branch, Commit: b.Commit, Message: b.Message, Files: files, Dir: root}, func(line string) { j.log.say("%s", line) })
+	q := j.deployment()
+	q.Files, q.Dir = files, root
+	q.Stages = q.Stages[:len(q.Stages)-1] // without this one
+	d, err := s.o.Sites.Deploy(ctx, site, q, func(line string) { j.log.say("%s", line) })
+	b.Deployment = d.ID
 	var refused *RefusedError
 	switch {
 	case errors.As(err, &refused):

@@ -110,7 +110,7 @@ func (s *Service) resume(ctx context.Context) error {
 			return err
 		}
 	}
-	open, err := s.query(ctx, `status IN ('queued', 'running') ORDER BY seq`)
+	open, err := s.query(ctx, columns, `status IN ('queued', 'running') ORDER BY seq`)
 	if err != nil {
 		return err
 	}
@@ -446,7 +446,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 // gone says whether the site of a repository is no more. One that was never pushed
 // to has no builds, and says nothing of its name: it is left.
 func (s *Service) gone(ctx context.Context, id string) (bool, error) {
-	last, err := s.query(ctx, `project_id = ? ORDER BY seq DESC LIMIT 1`, id)
+	last, err := s.query(ctx, listed, `project_id = ? ORDER BY seq DESC LIMIT 1`, id)
 	if err != nil || len(last) == 0 {
 		return false, err
 	}

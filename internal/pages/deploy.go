@@ -34,6 +34,8 @@ type DeployRequest struct {
 	// and then in Bundle's metadata.
 	ConfigHash string
 	Source     string // the tool that deploys
+	// Built is what happened before; nil: the files came ready-made.
+	Built *Built
 }
 
 // Rules are the texts of the files that say how a site is served.
@@ -185,13 +187,15 @@ func (s *Service) newDeployment(r *projectRow, q *DeployRequest) *deploymentRow 
 		environment = Production
 	}
 	id := uuid.NewString()
-	return &deploymentRow{
+	d := &deploymentRow{
 		id: id, projectID: r.id, short: id[:shortLen], environment: environment, alias: Alias(q.Commit.Branch), createdAt: s.now(),
 		doc: deploymentDocument{
 			Commit: q.Commit, Trigger: "ad_hoc", Source: q.Source, Bundle: q.Bundle, ConfigHash: q.ConfigHash,
 			Config: *r.settings.Configs.of(environment),
 		},
 	}
+	q.Built.into(d)
+	return d
 }
 
 // launch builds the site, starts its Functions, and saves the deployment. In the
@@ -277,6 +281,9 @@ func (s *Service) switchTo(ctx context.Context, tx *sql.Tx, project string, befo
 // stagesOf returns the stages of a deployment. All but the last have nothing to
 // do where files come ready-made.
 func (d *deploymentRow) stages() []Stage {
+	if d.doc.Stages != nil {
+		return d.builtStages()
+	}
 	names := []string{StageQueued, StageInitialize, StageClone, StageBuild, StageDeploy}
 	out := make([]Stage, len(names))
 	for i, name := range names {

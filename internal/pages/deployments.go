@@ -37,6 +37,9 @@ type deploymentDocument struct {
 	Config     Config    `json:"config"`
 	EndedAt    time.Time `json:"ended_at"`
 	Log        []LogLine `json:"log,omitempty"`
+	Stages     []Stage   `json:"stages,omitempty"` // of a build
+	// BuildFailed says that there is nothing to deploy.
+	BuildFailed bool `json:"build_failed,omitempty"`
 }
 
 func scanDeployment(from scanner) (*deploymentRow, error) {
@@ -190,6 +193,9 @@ func (s *Service) Retry(ctx context.Context, account, project, id string) (Deplo
 	if err != nil {
 		return Deployment{}, err
 	}
+	if old.doc.BuildFailed {
+		return Deployment{}, fail(CodeNotDeployable, 409, "The build of the deployment %s has failed, so there is nothing to deploy. Push again.", clip(id))
+	}
 	if err := s.refresh(ctx, old); err != nil {
 		return Deployment{}, err
 	}
@@ -200,6 +206,7 @@ func (s *Service) Retry(ctx context.Context, account, project, id string) (Deplo
 	if d.doc.Commit.Branch == p.branch {
 		d.environment = Production
 	}
+	d.doc.Stages = nil
 	d.doc.Trigger, d.doc.Log, d.doc.Config = "retry", nil, *p.settings.Configs.of(d.environment)
 	return s.launch(ctx, p, &d)
 }

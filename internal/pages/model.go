@@ -29,10 +29,10 @@ type Project struct {
 
 // Stage is a step of a deployment.
 type Stage struct {
-	Name      string
-	StartedAt time.Time
-	EndedAt   time.Time
-	Status    string // success, failure, idle
+	Name      string    `json:"name"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	Status    string    `json:"status"` // success, failure, idle
 }
 
 // Names of stages, in their order, and what becomes of them.
@@ -45,6 +45,7 @@ const (
 
 	Succeeded = "success"
 	Failed    = "failure"
+	stageIdle = "idle"
 )
 
 // Commit says what was deployed. All of it is the word of whoever deployed.
@@ -80,7 +81,12 @@ type Deployment struct {
 
 // Latest returns the last stage that was begun.
 func (d *Deployment) Latest() Stage {
-	return d.Stages[len(d.Stages)-1]
+	for i := len(d.Stages) - 1; i > 0; i-- {
+		if d.Stages[i].Status != stageIdle {
+			return d.Stages[i]
+		}
+	}
+	return d.Stages[0]
 }
 
 // LogLine is a line of what happened while a deployment was made.

@@ -103,6 +103,8 @@ const (
 	maxRuleFile    = 4 << 20 // bytes of _headers, say
 	commitMessage  = 384     // bytes that sites keep of one
 	buildSourceTag = "git"
+	maxSiteLog     = 256 << 10 // bytes of a build's log that its deployment has too
+	logLineCost    = 64
 )
 
 // Deploy implements builds.Sites. Contents that the platform has are not stored
@@ -111,7 +113,7 @@ func (b buildSites) Deploy(ctx context.Context, site *builds.Site, q *builds.Dep
 	d := &siteDeploy{
 		buildSites: b, q: q, request: pages.DeployRequest{
 			Manifest: make(map[string]string, len(q.Files)), Source: buildSourceTag,
-			Commit: pages.Commit{Branch: q.Branch, Hash: q.Commit, Message: cutText(q.Message, commitMessage)},
+			Commit: pagesCommit(q), Built: pagesBuilt(q),
 		},
 		hashes: make(map[string]string, len(q.Files)),
 	}
@@ -129,13 +131,62 @@ func (b buildSites) Deploy(ctx context.Context, site *builds.Site, q *builds.Dep
 	if err != nil {
 		return builds.Deployed{}, err
 	}
-	for _, l := range lines {
+	for _, l := range lines[min(len(d.request.Built.Log), len(lines)):] {
 		log(l.Line)
 	}
 	if !out.Succeeded {
-		return builds.Deployed{}, &builds.RefusedError{Text: "the deployment " + out.ID + " was refused: see the lines above"}
+		return builds.Deployed{ID: out.ID}, &builds.RefusedError{Text: "the deployment " + out.ID + " was refused: see the lines above"}
 	}
 	return builds.Deployed{ID: out.ID, URL: out.URL}, nil
+}
+
+// DeployFailed implements builds.Sites.
+func (b buildSites) DeployFailed(ctx context.Context, site *builds.Site, q *builds.Deploy) (builds.Deployed, error) {
+	d, err := b.s.pages.DeployFailed(ctx, site.Account, site.Name, &pages.DeployRequest{Source: buildSourceTag, Commit: pagesCommit(q), Built: pagesBuilt(q)})
+	return builds.Deployed{ID: d.ID}, err
+}
+
+func pagesCommit(q *builds.Deploy) pages.Commit {
+	return pages.Commit{Branch: q.Branch, Hash: q.Commit, Message: cutText(q.Message, commitMessage)}
+}
+
+// pagesBuilt is a build in the words of the sites, whose stages are those of the
+// original platform: what is installed belongs to its build.
+func pagesBuilt(q *builds.Deploy) *pages.Built {
+	out := &pages.Built{}
+	size := 0
+	for _, l := range q.Log {
+		if size += len(l.Text) + logLineCost; size > maxSiteLog {
+			out.Log = append(out.Log, pages.LogLine{Time: l.Time, Line: `[what follows is in the log of the build, see "selvage pages builds logs"]`})
+			if last := q.Log[len(q.Log)-1]; last != l {
+				out.Log = append(out.Log, pages.LogLine{Time: last.Time, Line: last.Text})
+			}
+			break
+		}
+		out.Log = append(out.Log, pages.LogLine{Time: l.Time, Line: l.Text})
+	}
+	done := make(map[string]*builds.Stage)
+	for i := range q.Stages {
+		st := q.Stages[i]
+		if st.Name == "install" {
+			st.Name = pages.StageBuild
+		}
+		if before := done[st.Name]; before != nil {
+			st.StartedAt = before.StartedAt
+		}
+		done[st.Name] = &st
+	}
+	for _, name := range []string{pages.StageQueued, pages.StageInitialize, pages.StageClone, pages.StageBuild} {
+		st := pages.Stage{Name: name, Status: "idle"}
+		if name == pages.StageInitialize && done[pages.StageClone] != nil {
+			st.StartedAt, st.EndedAt, st.Status = done[pages.StageClone].StartedAt, done[pages.StageClone].StartedAt, pages.Succeeded
+		}
+		if d := done[name]; d != nil {
+			st.StartedAt, st.EndedAt, st.Status = d.StartedAt, d.EndedAt, string(d.Status)
+		}
+		out.Stages = append(out.Stages, st)
+	}
+	return out
 }
 
 // refusedDeploy tells what whoever pushed can do something about from what they

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/selvage-dev/selvage/client"
 )
 
 // checkout is a clone of a user's, with a remote at a project of the platform.
@@ -276,6 +278,30 @@ echo done
 	wantAll(t, c.git(t, "push", "origin", "main"), "remote: broken", "remote: Error: the command exited with code 3")
 	if b := c.last(t); b.Status != "failure" || b.Reason != "the command exited with code 3" {
 		t.Errorf("%+v", b)
+	}
+	// It is one of the site's deployments, with its log, and cannot be deployed again.
+	var list struct {
+		Result []struct {
+			ID     string                   `json:"id"`
+			Latest client.PagesBuildStage   `json:"latest_stage"`
+			Stages []client.PagesBuildStage `json:"stages"`
+		} `json:"result"`
+	}
+	if a := p.api(t, http.MethodGet, "/pages/projects/built/deployments", nil); json.Unmarshal([]byte(a.Body), &list) != nil || len(list.Result) != 2 {
+		t.Fatalf("deployments: %d %s", a.Status, a.Body)
+	}
+	failed := list.Result[0]
+	if failed.Latest.Name != "build" || failed.Latest.Status != "failure" {
+		t.Errorf("latest stage %+v", failed.Latest)
+	}
+	if failed.Stages[3].Name != "build" || failed.Stages[3].Status != "failure" || list.Result[1].Stages[3].Status != "success" {
+		t.Errorf("stages %+v and %+v", failed.Stages, list.Result[1].Stages)
+	}
+	if a := p.api(t, http.MethodGet, "/pages/projects/built/deployments/"+failed.ID+"/history/logs", nil); !strings.Contains(a.Body, `"line":"broken"`) || !strings.Contains(a.Body, "exited with code 3") {
+		t.Errorf("log of the deployment: %d %s", a.Status, a.Body)
+	}
+	if a := p.api(t, http.MethodPost, "/pages/projects/built/deployments/"+failed.ID+"/retry", nil); a.Status != 409 {
+		t.Errorf("retry: %d %s", a.Status, a.Body)
 	}
 	if a := p.get(t, p.pagesHost("", "built"), "/"); a.Body != "<p>built</p>" {
 		t.Errorf("a failed build has changed the site: %q", a.Body)
