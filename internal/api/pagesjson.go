@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"maps"
+	"time"
 
 	"github.com/selvage-dev/selvage/internal/pages"
 )
@@ -91,8 +92,8 @@ func pagesVars(vars map[string]pages.Var) map[string]pagesVarJSON {
 
 type pagesStageJSON struct {
 	Name      string `json:"name"`
-	StartedOn stamp  `json:"started_on"`
-	EndedOn   stamp  `json:"ended_on"`
+	StartedOn *stamp `json:"started_on"`
+	EndedOn   *stamp `json:"ended_on"`
 	Status    string `json:"status"`
 }
 
@@ -132,15 +133,28 @@ type pagesCommitJSON struct {
 	Dirty   bool   `json:"commit_dirty"`
 }
 
+func newPagesStage(s pages.Stage) pagesStageJSON {
+	return pagesStageJSON{Name: s.Name, StartedOn: stampOf(s.StartedAt), EndedOn: stampOf(s.EndedAt), Status: s.Status}
+}
+
+// stampOf is nil for a moment that has not come.
+func stampOf(t time.Time) *stamp {
+	if t.IsZero() {
+		return nil
+	}
+	text := stamp(t)
+	return &text
+}
+
 func newPagesDeployment(d *pages.Deployment) pagesDeploymentJSON {
 	stages := make([]pagesStageJSON, len(d.Stages))
 	for i, s := range d.Stages {
-		stages[i] = pagesStageJSON{Name: s.Name, StartedOn: stamp(s.StartedAt), EndedOn: stamp(s.EndedAt), Status: s.Status}
+		stages[i] = newPagesStage(s)
 	}
 	return pagesDeploymentJSON{
 		ID: d.ID, ShortID: d.Short, ProjectID: d.ProjectID, ProjectName: d.ProjectName, Environment: d.Environment,
 		URL: d.URL, Aliases: list(d.Aliases), CreatedOn: stamp(d.CreatedAt), ModifiedOn: stamp(d.Latest().EndedAt),
-		LatestStage: stages[len(stages)-1], Stages: stages,
+		LatestStage: newPagesStage(d.Latest()), Stages: stages,
 		Trigger: pagesTriggerJSON{Type: d.Trigger, Metadata: pagesCommitJSON{Branch: d.Commit.Branch, Hash: d.Commit.Hash, Message: d.Commit.Message, Dirty: d.Commit.Dirty}},
 		EnvVars: pagesVars(d.Config.Vars), Date: d.Config.Date, Flags: list(d.Config.Flags),
 		Build: json.RawMessage(`{}`), Functions: d.Functions, Branch: d.Branch, Files: d.Files,

@@ -150,6 +150,12 @@ func (s *Store) Receive(ctx context.Context, id string, note json.RawMessage, in
 	runErr := s.run(ctx, command{repo: dir, dir: dir, in: br, out: out, args: []string{ReceivePack.command(), "--stateless-rpc", dir}})
 	// From here on it does not matter whether the client is still there.
 	ctx = context.WithoutCancel(ctx)
+	if runErr != nil {
+		// A git that was ended has not removed what it had in quarantine.
+		if err := s.cleanUp(dir); err != nil {
+			return nil, errors.Join(runErr, err)
+		}
+	}
 	after, err := s.heads(ctx, dir)
 	if err != nil {
 		return nil, errors.Join(runErr, err) // the mark stays
@@ -243,6 +249,9 @@ func (s *Store) Interrupted(ctx context.Context) ([]Interrupted, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := removeAll(filepath.Join(dir, indexPrefix+"*")); err != nil {
+			return nil, err
+		}
 		raw, err := os.ReadFile(filepath.Join(dir, markName)) //nolint:gosec // in our own folder
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -275,10 +284,9 @@ func (s *Store) Recorded(id string) error {
 	return s.o.FS.Remove(filepath.Join(dir, markName))
 }
 
-// cleanUp removes what a killed git left: objects in quarantine and lock files.
-// Nobody else works on the repository.
-func (s *Store) cleanUp(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, "objects", "tmp_objdir-*"))
+// removeAll removes what a pattern matches.
+func removeAll(pattern string) error {
+	left, err := filepath.Glob(pattern)
 	if err != nil {
 		return fmt.Errorf("gitrepo: clean up: %w", err)
 	}
@@ -287,12 +295,24 @@ func (s *Store) cleanUp(dir string) error {
 			return fmt.Errorf("gitrepo: clean up: %w", err)
 		}
 	}
+	return nil
+}
+
+// cleanUp removes what a killed git left: objects in quarantine and lock files. No
+// other push runs; a checkout may, and has an index of its own.
+func (s *Store) cleanUp(dir string) error {
+	if err := removeAll(filepath.Join(dir, "objects", "tmp_objdir-*")); err != nil {
+		return err
+	}
 	return filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // of a checkout that has ended
+		}
 		if err != nil {
 			return err
 		}
 		// A reference cannot end in .lock, so nothing else is called so.
-		if !d.IsDir() && strings.HasSuffix(p, ".lock") {
+		if !d.IsDir() && strings.HasSuffix(p, ".lock") && !strings.HasPrefix(d.Name(), indexPrefix) {
 			return s.o.FS.Remove(p)
 		}
 		return nil

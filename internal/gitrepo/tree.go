@@ -25,6 +25,9 @@ type Tree struct {
 	Submodules []string
 }
 
+// indexPrefix begins the names of the indexes of checkouts, in the repository's folder.
+const indexPrefix = "selvage-index-"
+
 // Checkout writes the files of a commit into dest, an empty folder that is there.
 // The tree is measured first, so that a small pack of a huge tree is refused
 // before it fills the disk: a [*TreeError]. Links are written as they are; whoever
@@ -46,7 +49,7 @@ func (s *Store) Checkout(ctx context.Context, id, commit, dest string, b Bounds)
 		return Tree{}, err
 	}
 	// The index is beside the files: it would be one of them otherwise.
-	index := filepath.Join(dir, "selvage-index-"+uuid.NewString())
+	index := filepath.Join(dir, indexPrefix+uuid.NewString())
 	defer func() { _ = s.o.FS.Remove(index) }()
 	env := []string{"GIT_INDEX_FILE=" + index}
 	if err := s.run(ctx, command{repo: dir, dir: dir, env: env, args: []string{"read-tree", commit}}); err != nil {
