@@ -73,6 +73,10 @@ func TestVectorizeBinding(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", c.name, a.Body, c.want)
 		}
 	}
+	p.deployOurs(t, dir) // without Node.js
+	if a := p.get(t, p.host("vec"), "/byId"); a.Body != `[["a",1]]` {
+		t.Errorf("deployed by selvage: %s", a.Body)
+	}
 	p.must(t, home, "vectorize", "create-metadata-index", "docs", "--property-name", "kind", "--type", "string")
 	p.must(t, home, "vectorize", "create-metadata-index", "docs", "--property-name", "deep.k", "--type", "boolean")
 	const parse = `failed to parse upsert vectors request in json format: `
