@@ -209,6 +209,10 @@ func checkTravel(t *testing.T, db *d1.Database, round int, states map[string]str
 			t.Errorf("round %d: the bookmark is %s, %s was given out before", round, now, earlier)
 		}
 	}
+	const every = 8 // a restore writes the whole database, which grows from round to round
+	if round%every > 1 {
+		return
+	}
 	digest := contentDigest(t, db)
 	for to, want := range states { // any: the order of a map is random
 		back, err := db.Restore(t.Context(), d1.Target{Bookmark: to})
