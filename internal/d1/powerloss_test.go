@@ -175,7 +175,7 @@ func TestPowerLoss(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	dir := t.TempDir()
-	d := &disk{dir: filepath.Join(dir, "d1"), random: random, durable: map[uint64][]byte{}, times: map[uint64]time.Time{}, pending: map[string][]byte{}, every: 12}
+	d := &disk{dir: filepath.Join(dir, "d1"), random: rand.New(rand.NewPCG(seed, 1)), durable: map[uint64][]byte{}, times: map[uint64]time.Time{}, pending: map[string][]byte{}, every: 12}
 	if os.Getenv("SELVAGE_TEST_FULL") != "" {
 		d.every = 1
 	}
