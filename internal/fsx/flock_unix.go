@@ -21,3 +21,6 @@ func flock(f *os.File) error {
 		}
 	}
 }
+
+// unlock frees the lock whoever else has the file open by inheritance.
+func unlock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }

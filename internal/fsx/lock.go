@@ -13,14 +13,16 @@ import (
 // another Lock in this one) has it, the error is a [*LockedError]. The kernel
 // drops the lock when the process dies, however it dies. The file stays where
 // it is: removing it would let two processes lock two files of one name.
-func (s FS) Lock(path string) (unlock func() error, err error) {
+func (s FS) Lock(path string) (release func() error, err error) {
 	f, err := s.LockFile(path)
 	if err != nil {
 		return nil, err
 	}
 	return func() error {
 		// Emptied first: a process id that is no more would send somebody looking.
-		return wrap(OpLock, path, errors.Join(f.Truncate(0), f.Close()))
+		// Closing alone leaves the lock to a child that has been forked and has not
+		// yet become the program that it will run.
+		return wrap(OpLock, path, errors.Join(f.Truncate(0), unlock(f), f.Close()))
 	}, nil
 }
 

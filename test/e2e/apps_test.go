@@ -110,7 +110,7 @@ app.delete("/over", (c) => c.text("deleted"));
 app.get("/cookie/set", async (c) => { await setSignedCookie(c, "s", "v1", c.env.SECRET, { httpOnly: true, secure: true, sameSite: "Lax" }); return c.text("set"); });
 app.get("/cookie/get", async (c) => c.text(String(await getSignedCookie(c, c.env.SECRET, "s"))));
 let runs = 0;
-app.get("/cached", cache({ cacheName: "pages", cacheControl: "max-age=60" }), (c) => c.text("run " + ++runs));
+app.get("/cached", cache({ cacheName: "pages", cacheControl: "max-age=60", wait: true }), (c) => c.text("run " + ++runs));
 app.get("/slow", timeout(50), async (c) => { await new Promise((r) => setTimeout(r, 2000)); return c.text("late"); });
 app.get("/stream", (c) => streamText(c, async (s) => { for (let i = 0; i < 3; i++) { await s.writeln(String(i)); await s.sleep(1); } }));
 app.get("/sse", (c) => streamSSE(c, async (s) => { await s.writeSSE({ data: "one", event: "e", id: "1" }); }));
