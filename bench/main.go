@@ -43,6 +43,7 @@ func suites() []suite {
 		{"cache", cacheHits},
 		{"d1", d1Databases},
 		{"d1-history", d1History},
+		{"d1-load", d1Load},
 		{"neighbour", neighbour},
 		{"vectorize", vectorize},
 	}
