@@ -6,7 +6,6 @@ package native
 #cgo darwin LDFLAGS: -Wl,-undefined,dynamic_lookup
 #cgo LDFLAGS: -lm
 #cgo noescape nat_run
-#cgo nocallback nat_run
 #include <stdlib.h>
 #include "glue.h"
 extern const char *sqlite3_errmsg(sqlite3 *);
@@ -257,6 +256,8 @@ func (k *Conn) Run(s *Stmt, args *Args) (Result, error) {
 		p = (*C.uchar)(unsafe.Pointer(unsafe.SliceData(args.buf)))
 	}
 	k.c.deadline = C.nat_clock() + C.int64_t(k.limits.Duration)
+	// Not nocallback: SQLite may sync in here, and a file system of the tests is in Go. All
+	// that is passed lives in the heap, where a growing stack does not move it.
 	C.nat_run(k.c, &s.c, p, C.int(args.count), &k.result)
 	r := &k.result
 	if r.recompiled != 0 {

@@ -2,7 +2,6 @@ package native
 
 /*
 #cgo noescape nat_script
-#cgo nocallback nat_script
 #include <stdlib.h>
 #include "glue.h"
 */
