@@ -211,7 +211,7 @@ func (p *platform) deployD1(ctx context.Context) error {
 }
 
 // doorSocket finds a socket of the only worker that runs in its private folder.
-func (p *platform) doorSocket(name string) (string, error) {
+func (p *platform) doorSocket(name string) (string, error) { //nolint:unparam // a socket of any service
 	var found []string
 	root := filepath.Join(p.data, "run")
 	if link, err := os.Readlink(root); err == nil {
