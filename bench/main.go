@@ -4,7 +4,7 @@
 //
 // Every comparison alternates between the contenders for several rounds and
 // reports the median. Load goes to loopback only and every run is bounded. The
-// report goes to bench/reports/ as Markdown and JSON.
+// reports go to bench/reports/ as Markdown and JSON, one for each suite.
 package main
 
 import (
@@ -85,9 +85,13 @@ func run(ctx context.Context, b *bench, only, reports string) error {
 			continue
 		}
 		fmt.Printf("\n== %s\n", s.name)
+		b.report.Rows, b.report.Time = nil, time.Now().UTC()
 		if err := s.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
+		if err := b.report.write(reports, s.name); err != nil {
+			return err
+		}
 	}
-	return b.report.write(reports)
+	return nil
 }

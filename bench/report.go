@@ -45,7 +45,8 @@ func (r *report) want(suite, what string, value float64, unit, op string, bound 
 	fmt.Printf("  %-62s %12.2f %-10s wanted %s %g: %s\n", what, value, unit, op, bound, sign)
 }
 
-func (r *report) write(dir string) error {
+// write replaces the report of one suite.
+func (r *report) write(dir, suite string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -54,23 +55,19 @@ func (r *report) write(dir string) error {
 		return err
 	}
 	var md strings.Builder
-	fmt.Fprintf(&md, "# Benchmark report\n\n%s, selvage %s, %s, %d cores (shared with the load generator). Ratios matter, absolutes do not.\n", r.Time.Format("2006-01-02"), r.Version, r.CPU, r.Cores)
-	suite := ""
+	fmt.Fprintf(&md, "# Benchmark report: %s\n\n%s, selvage %s, %s, %d cores (shared with the load generator). Ratios matter, absolutes do not.\n\n", suite, r.Time.Format("2006-01-02"), r.Version, r.CPU, r.Cores)
+	md.WriteString("| what | value | unit | wanted | met |\n|---|---:|---|---|---|\n")
 	for _, row := range r.Rows {
-		if row.Suite != suite {
-			suite = row.Suite
-			fmt.Fprintf(&md, "\n## %s\n\n| what | value | unit | wanted | met |\n|---|---:|---|---|---|\n", suite)
-		}
 		met := ""
 		if row.Met != nil {
 			met = map[bool]string{true: "yes", false: "**no**"}[*row.Met]
 		}
 		fmt.Fprintf(&md, "| %s | %.2f | %s | %s | %s |\n", row.What, row.Value, row.Unit, row.Wanted, met)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "spine.json"), append(js, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, suite+".json"), append(js, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "spine.md"), []byte(md.String()), 0o644)
+	return os.WriteFile(filepath.Join(dir, suite+".md"), []byte(md.String()), 0o644)
 }
 
 func cpuModel() string {

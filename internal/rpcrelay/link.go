@@ -225,13 +225,14 @@ func (l *link) readBuffered() error {
 }
 
 // enter counts a new call in. While the link is connecting, the target is held
-// on behalf of all who wait.
+// on behalf of all who wait; one that stops meanwhile still gets these, and none
+// that comes later.
 func (l *link) enter() bool {
 	if l.dead != nil || l.retired {
 		return false
 	}
 	if !l.ready {
-		return true
+		return !l.held || !stopping(l.target)
 	}
 	if !l.target.Acquire() {
 		return false
@@ -241,6 +242,15 @@ func (l *link) enter() bool {
 	}
 	l.held = true
 	return true
+}
+
+func stopping(t Target) bool {
+	select {
+	case <-t.Stopping():
+		return true
+	default:
+		return false
+	}
 }
 
 // quiet reports whether nothing is open across the link.
