@@ -83,12 +83,12 @@ func main() {
 // parts is what "make test" and CI run.
 func parts() []part {
 	return []part{
-		{name: "unit, race detector", min: 1500, args: []string{"-race", "-timeout=10m", "./internal/...", "./client/...", "./cmd/...", "./test/runner/..."}},
+		{name: "unit, race detector", min: 1900, args: []string{"-race", "-timeout=10m", "./internal/...", "./client/...", "./cmd/...", "./test/runner/..."}},
 		// What the race detector, which allocates by itself, cannot hold.
 		{name: "unit, allocations", min: 5, args: []string{"-run=Alloc|HotPath", "./internal/edge/", "./internal/upstream/", "./internal/sockio/", "./internal/assets/", "./internal/workers/", "./internal/ann/"}},
 		// The race detector takes sockio's ordinary calls: this holds those that are released.
-		{name: "unit, raw system calls", min: 250, args: []string{"-timeout=5m", "./internal/sockio/", "./internal/upstream/", "./internal/edge/..."}},
-		{name: "end to end", min: 150, args: []string{"-count=1", "-timeout=20m", "./test/e2e/..."}},
+		{name: "unit, raw system calls", min: 320, args: []string{"-timeout=5m", "./internal/sockio/", "./internal/upstream/", "./internal/edge/..."}},
+		{name: "end to end", min: 190, args: []string{"-count=1", "-timeout=20m", "./test/e2e/..."}},
 	}
 }
 
