@@ -22,7 +22,7 @@ const TOO_DEEP = "Subrequest depth limit exceeded. This request recursed through
 
 const { apply, get: reflectGet } = Reflect;
 const { parse, stringify } = JSON;
-const { charCodeAt, lastIndexOf, substring } = String.prototype;
+const { charCodeAt, lastIndexOf, padStart, substring } = String.prototype;
 const { toString: numberToString } = Number.prototype;
 const { get: headerGet, set: headerSet } = Headers.prototype;
 const { text: responseText } = Response.prototype;
@@ -32,12 +32,17 @@ const random = crypto.getRandomValues.bind(crypto);
 const Outgoing = Request, Answer = Response, Bytes = Uint8Array, Wrapper = Proxy;
 const ERRORS = { __proto__: null, Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 
-// A ray for what no request began: 16 hexadecimal digits.
+let rays = 0, first;
+
+// A ray for what no request began: 16 hexadecimal digits, of which the process draws
+// the first eight once, since every call of an object from elsewhere needs one.
 export function newRay() {
-  const bytes = random(new Bytes(8));
-  let ray = "";
-  for (let i = 0; i < 8; i++) ray += apply(numberToString, (bytes[i] >> 4), [16]) + apply(numberToString, (bytes[i] & 15), [16]);
-  return ray;
+  if (first === undefined) {
+    const bytes = random(new Bytes(4));
+    first = "";
+    for (let i = 0; i < 4; i++) first += apply(numberToString, 256 + bytes[i], [16])[1] + apply(numberToString, bytes[i] & 15, [16]);
+  }
+  return first + apply(padStart, apply(numberToString, rays++ >>> 0, [16]), [8, "0"]);
 }
 
 function depth(id) {
