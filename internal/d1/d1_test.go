@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("D1_TEST_CRASH"); dir != "" {
 		crashChild(dir)
 	}
+	if file := os.Getenv("D1_TEST_OUTSIDE"); file != "" {
+		outsideChild(file, os.Getenv("D1_TEST_STATEMENTS"))
+	}
 	goleak.VerifyTestMain(m)
 }
 

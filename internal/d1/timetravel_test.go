@@ -1,7 +1,9 @@
 package d1_test
 
 import (
+	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -233,21 +235,35 @@ func checkTravel(t *testing.T, db *d1.Database, round int, states map[string]str
 	states[db.Bookmark()] = digest
 }
 
-// TestChangeFromOutside writes to the file of a database with the sqlite3 shell, while
+// outsideChild is the other process of TestChangeFromOutside: it runs statements in a
+// file as any program that has SQLite would.
+func outsideChild(file, statements string) {
+	db, err := sql.Open("sqlite3", "file:"+file)
+	if err == nil {
+		db.SetMaxOpenConns(1)
+		_, err = db.ExecContext(context.Background(), statements)
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// TestChangeFromOutside writes to the file of a database from another process, while
 // the platform runs and while it does not, and puts another file in its place.
 func TestChangeFromOutside(t *testing.T) {
-	shell, err := exec.LookPath("sqlite3")
-	if err != nil {
-		t.Skip("there is no sqlite3 shell")
-	}
 	p := startHost(t, t.TempDir(), d1.Options{})
 	db := p.database(t, "outside")
 	defer func() { db.Release() }()
 	file := filepath.Join(p.dir, "d1", db.ID(), "db.sqlite")
-	outside := func(sql string) {
+	outside := func(statements string) {
 		t.Helper()
-		if out, err := exec.CommandContext(t.Context(), shell, file, sql).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", sql, err, out)
+		child := exec.CommandContext(t.Context(), os.Args[0])
+		child.Env = append(os.Environ(), "D1_TEST_OUTSIDE="+file, "D1_TEST_STATEMENTS="+statements)
+		if out, err := child.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", statements, err, out)
 		}
 	}
 	bookmark := func() string {
