@@ -10,8 +10,6 @@ import (
 type PagesConfig struct {
 	// Headers, Redirects and Routes are the raw texts of _headers, _redirects and _routes.json, "" for none.
 	Headers, Redirects, Routes string
-	// Preview says that the deployment is not the production one: search engines are told not to list it.
-	Preview bool
 }
 
 // pagesPolicy is how a Pages site answers where it differs from the assets of a Worker.
@@ -32,9 +30,6 @@ func NewPages(m Manifest, c PagesConfig, files Files, options ...Option) (*Site,
 		{"Access-Control-Allow-Origin", "*"},
 		{"Referrer-Policy", "strict-origin-when-cross-origin"},
 	}}}
-	if c.Preview {
-		s.pages.general = append(s.pages.general, Field{"X-Robots-Tag", "noindex"})
-	}
 	if c.Routes != "" {
 		var err error
 		if s.pages.routes, err = ParseRoutes(c.Routes); err != nil {
@@ -45,6 +40,16 @@ func NewPages(m Manifest, c PagesConfig, files Files, options ...Option) (*Site,
 		return nil, err
 	}
 	return s, nil
+}
+
+// Preview returns the Pages site s as previews have it: search engines are told not to list it. It shares all
+// but its ready answers with s.
+func (s *Site) Preview() *Site {
+	p, pages := *s, *s.pages
+	pages.general = slices.Concat(pages.general, []Field{{"X-Robots-Tag", "noindex"}})
+	p.pages = &pages
+	p.enterCache()
+	return &p
 }
 
 // route says who answers: the function where _routes.json says so, which without one it does everywhere.

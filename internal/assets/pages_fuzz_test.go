@@ -38,10 +38,11 @@ func FuzzPages(f *testing.F) {
 		for _, p := range []string{"/index.html", "/folder/index.html", "/a.html", "/a b.css", "/deep/404.html", "/ü/ü.html", "/evil.com/index.html"} {
 			m[p] = assets.Entry{Hash: someHash, ContentType: "text/html"} // Empty contents need no file.
 		}
-		s, err := assets.NewPages(m, assets.PagesConfig{Headers: headers, Redirects: redirects, Preview: true}, newFuzzFiles(), assets.WithCache(assets.NewCache(0)))
+		s, err := assets.NewPages(m, assets.PagesConfig{Headers: headers, Redirects: redirects}, newFuzzFiles(), assets.WithCache(assets.NewCache(0)))
 		if err != nil {
 			t.Fatal(err)
 		}
+		s = s.Preview()
 		r := request(method, target, map[string]string{"If-None-Match": tags, "Range": ranges})
 		if action := s.Route(r, false); action != assets.ServeAny {
 			t.Errorf("without a function: %v", action)

@@ -43,7 +43,7 @@ func TestParseRoutesRefuses(t *testing.T) {
 func TestPreviewsAreNotListed(t *testing.T) {
 	t.Parallel()
 	for _, target := range []string{"/", "/nope", "/index.html"} {
-		s := pagesSite(t, assets.PagesConfig{Preview: true}, "/index.html", "/404.html")
+		s := pagesSite(t, assets.PagesConfig{}, "/index.html", "/404.html").Preview()
 		if res := respond(t, s, request("GET", target, nil)); field(&res, "X-Robots-Tag") != "noindex" {
 			t.Errorf("%s of a preview may be listed: %v", target, res.Header)
 		}

@@ -90,10 +90,15 @@ func (s *Site) init(headers, redirects string, options []Option) error {
 	s.headers, s.warnings = ParseHeaders(headers, s.limits)
 	s.redirects, warned = ParseRedirects(redirects, s.htmlHandling, s.limits)
 	s.warnings = append(s.warnings, warned...)
+	s.enterCache()
+	return nil
+}
+
+// enterCache keeps the answers of s apart from those of other sites.
+func (s *Site) enterCache() {
 	if s.cache != nil {
 		s.id = s.cache.nextSite.Add(1)
 	}
-	return nil
 }
 
 // Warnings returns what was wrong with lines of _headers and _redirects. Read only.
