@@ -248,6 +248,13 @@ func (s *Service) save(ctx context.Context, r *projectRow, d *deploymentRow) err
 	if err != nil {
 		return err
 	}
+	contents, recorded := "", contentsNone
+	if !d.doc.BuildFailed {
+		recorded = contentsRecorded
+		if contents, err = s.contentsOf(d); err != nil {
+			return err
+		}
+	}
 	return s.write(ctx, func(tx *sql.Tx) error {
 		var before sql.NullString
 		err := tx.QueryRowContext(ctx, `UPDATE pages_projects SET next_number = next_number + 1 WHERE id = ? RETURNING next_number - 1, production_id`, r.id).Scan(&d.number, &before)
@@ -257,8 +264,11 @@ func (s *Service) save(ctx context.Context, r *projectRow, d *deploymentRow) err
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO pages_deployments (id, project_id, number, short, environment, alias, succeeded, manifest, version_id, document, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, d.id, d.projectID, d.number, d.short, d.environment, d.alias, d.succeeded, d.manifest, d.version, string(doc), d.createdAt.UnixMilli())
+		_, err = tx.ExecContext(ctx, `INSERT INTO pages_deployments (id, project_id, number, short, environment, alias, succeeded, manifest, version_id, document, created_at, recorded)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, d.id, d.projectID, d.number, d.short, d.environment, d.alias, d.succeeded, d.manifest, d.version, string(doc), d.createdAt.UnixMilli(), recorded)
+		if err == nil && recorded == contentsRecorded {
+			err = recordContents(ctx, tx, r.id, d.number, contents)
+		}
 		if err != nil || !d.succeeded || d.environment != Production {
 			return err
 		}

@@ -22,6 +22,9 @@
 //     verified is never given to another project.
 //   - Whatever a client was told to be there is young: the sweep that removes
 //     contents which nothing refers to lets it live for the grace time.
+//   - What a deployment has is written down, in the transaction that saves it, as what
+//     changed since the one before. The sweep goes by that, so its cost does not
+//     grow with deployments times files.
 //   - Secrets are sealed in every row, and no answer has them.
 //
 // Functions are versions of the workers service, which this package does not

@@ -24,21 +24,10 @@ func (s *Service) Blobs(ctx context.Context, keep func(id string)) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("pages: blobs of deployments: %w", err)
 	}
-	manifests, err := s.db().QueryContext(ctx, `SELECT DISTINCT manifest FROM pages_deployments`)
-	if err != nil {
+	if err := s.keepUnrecorded(ctx, keep); err != nil {
 		return fmt.Errorf("pages: blobs of deployments: %w", err)
 	}
-	defer func() { _ = manifests.Close() }()
-	for manifests.Next() {
-		var id string
-		if err := manifests.Scan(&id); err != nil {
-			return fmt.Errorf("pages: blobs of deployments: %w", err)
-		}
-		if err := s.keep(id, keep); err != nil {
-			return fmt.Errorf("pages: blobs of deployments: %w", err) // better to keep all than to lose what it names
-		}
-	}
-	if err := manifests.Err(); err != nil {
+	if err := s.keepContents(ctx, keep); err != nil {
 		return fmt.Errorf("pages: blobs of deployments: %w", err)
 	}
 	return s.sweepPending(ctx, s.now())
