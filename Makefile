@@ -14,7 +14,7 @@ export CGO_CFLAGS ?= -g -O2 -DSQLITE_ENABLE_STMT_SCANSTATUS -DSQLITE_ENABLE_BYTE
 export CGO_LDFLAGS ?= -g -O2 -lm
 
 NODE_DEPS := tools/node_modules/.installed
-APP_DEPS  := examples/links/node_modules/.installed examples/papers/node_modules/.installed
+APP_DEPS  := examples/links/node_modules/.installed examples/papers/node_modules/.installed examples/shelf/node_modules/.installed
 LINTER    := tools/bin/golangci-lint
 BLOB      := internal/runtimebin/workerd.zst
 # What has files of its own for each system and needs no C compiler.
@@ -52,6 +52,7 @@ demo-stop: ## Stop the platform that make demo started.
 	@scripts/demo stop
 
 test: build $(APP_DEPS) ## Run every test: unit (race detector), golden files, end to end with wrangler.
+	@scripts/test-needs
 	go run ./test/runner
 
 crash: build $(APP_DEPS) ## Run the long crash and deploy counts in full; writes bench/reports/crash.md.
