@@ -117,8 +117,6 @@ func (s *Service) checkSchedulable(ctx context.Context, row *scriptRow) error {
 		return err
 	case v == nil:
 		return nil
-	case v.doc.BodyPart != "":
-		return fail(CodeNotOffered, 400, "The Worker %s is in service-worker syntax, whose scheduled events this release does not offer. Export a scheduled handler from an ES module.", row.scope.script)
 	case !v.doc.hasCode():
 		return fail(CodeInvalidRequest, 400, "The Worker %s has static assets only, and no script with a scheduled handler.", row.scope.script)
 	}

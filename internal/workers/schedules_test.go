@@ -79,9 +79,8 @@ func TestSchedulesNeedHandlers(t *testing.T) {
 	if _, err := h.PutScript(t.Context(), account, "old", u); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.PutSchedules(t.Context(), account, "old", []string{"* * * * *"})
-	wantCode(t, err, workers.CodeNotOffered)
-	h.schedule("old") // none is what it has
+	h.schedule("old", "* * * * *")
+	h.wantSchedules("old", "* * * * *")
 }
 
 // runs collects what ran.

@@ -62,6 +62,31 @@ func TestCronTriggersByWrangler(t *testing.T) {
 	want()
 }
 
+// TestCronInServiceWorkerSyntax deploys a script of the old syntax with a trigger,
+// and runs it.
+func TestCronInServiceWorkerSyntax(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	p.must(t, project(t, map[string]string{
+		"wrangler.jsonc": `{"name": "old", "main": "index.js", "compatibility_date": "2026-09-01", "triggers": {"crons": ["*/5 * * * *"]}, "vars": {"WORD": "hi"}}`,
+		"index.js":       `addEventListener("scheduled", (e) => { console.log(WORD, e.cron); e.waitUntil(scheduler.wait(30)); if (e.cron === "0 0 1 1 *") throw new TypeError("boom") })`,
+	}), "deploy")
+	for cron, want := range map[string]string{"*/5 * * * *": "ok", "0 0 1 1 *": "exception"} {
+		out, stderr, _ := p.cli(t, "trigger", "cron", "old", "--cron", cron, "--json")
+		var run client.ScheduledRun
+		if err := json.Unmarshal([]byte(out), &run); err != nil || run.Outcome != want || want == "ok" && run.WallMS < 30 {
+			t.Errorf("trigger %s: %v %q %q", cron, err, out, stderr)
+		}
+		eventually(t, func() error {
+			events, err := p.client(t).Logs(t.Context(), client.LogFilter{Ray: run.Ray, Kind: "console"})
+			if err != nil || len(events) != 1 || events[0].Message != "hi "+cron {
+				return fmt.Errorf("lines of %s: %+v, %w", run.Ray, events, err)
+			}
+			return nil
+		})
+	}
+}
+
 func TestTriggerCronByCommand(t *testing.T) {
 	t.Parallel()
 	p := start(t)

@@ -88,31 +88,51 @@ func TestInterleavedRequestsKeepTheirRay(t *testing.T) {
 	}
 }
 
-// A service-worker script cannot be wrapped: its lines have script and version
-// and no ray, and are found by the worker's name.
-func TestServiceWorkerLinesHaveNoRay(t *testing.T) {
+// Lines of a script in service-worker syntax have the ray of their request, too.
+func TestServiceWorkerLinesHaveTheRay(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	dir := project(t, map[string]string{
-		"wrangler.jsonc": `{"name": "old", "main": "index.js", "compatibility_date": "2026-09-01"}`,
-		"index.js":       `addEventListener("fetch", e => { console.log("from the old syntax"); e.respondWith(new Response("ok")) })`,
+		"wrangler.jsonc": `{"name": "old", "main": "index.ts", "compatibility_date": "2026-09-01"}`,
+		"index.ts": `type E = Event & { request: Request; respondWith(r: unknown): void };
+addEventListener("fetch", ((e: E) => {
+  console.log("from the old syntax");
+  if (e.request.url.endsWith("/boom")) throw new RangeError("sw boom");
+  e.respondWith(new Response("ok"));
+}) as never);`,
 	})
 	version := currentVersion(t, p.must(t, dir, "deploy"))
-	a := p.get(t, p.host("old"), "/")
-	eventually(t, func() error {
-		events, err := p.client(t).Logs(t.Context(), client.LogFilter{Script: "old", Kind: "console"})
-		if err != nil {
-			return err
+	for path, want := range map[string]struct {
+		status int
+		lines  string
+	}{"/": {200, "console from the old syntax"}, "/boom": {500, "console from the old syntax|exception RangeError: sw boom"}} {
+		a := p.get(t, p.host("old"), path)
+		if a.Status != want.status {
+			t.Errorf("GET %s = %d", path, a.Status)
 		}
-		if len(events) != 1 || events[0].Message != "from the old syntax" || events[0].Ray != "" || events[0].Version != version {
-			return fmt.Errorf("console lines %+v", events)
+		ray, _, _ := strings.Cut(a.Header.Get("CF-Ray"), "-")
+		eventually(t, func() error {
+			events, err := p.client(t).Logs(t.Context(), client.LogFilter{Ray: ray})
+			if err != nil {
+				return err
+			}
+			var got []string
+			for _, e := range events {
+				if e.Kind != "access" && e.Version == version {
+					got = append(got, e.Kind+" "+e.Message)
+				}
+			}
+			if s := strings.Join(got, "|"); s != want.lines {
+				return fmt.Errorf("lines of %s: %s, want %s", path, s, want.lines)
+			}
+			return nil
+		})
+		stdout, _, code := p.cli(t, "logs", a.Header.Get("CF-Ray"))
+		if code != 0 || !strings.Contains(stdout, "old syntax") {
+			t.Errorf("by ray: %d\n%s", code, stdout)
 		}
-		return nil
-	})
-	if stdout, _, code := p.cli(t, "logs", a.Header.Get("CF-Ray")); code != 0 || strings.Contains(stdout, "old syntax") || !strings.Contains(stdout, "200 GET") {
-		t.Errorf("by ray: %d\n%s", code, stdout)
-	}
-	if stdout, _, _ := p.cli(t, "logs", "--worker", "old"); !strings.Contains(stdout, "from the old syntax") {
-		t.Errorf("by worker:\n%s", stdout)
+		if path == "/boom" && !strings.Contains(stdout, ":4:") && !strings.Contains(stdout, ":5:") {
+			t.Errorf("the exception has no stack:\n%s", stdout)
+		}
 	}
 }

@@ -34,6 +34,9 @@ type plan struct {
 	// is a script in service-worker syntax.
 	modules    []Module
 	extensions []extensionModule
+	// prelude is the name of the binding that makes the runtime load the module for
+	// listeners before a script in service-worker syntax runs.
+	prelude string
 	objects    *plan // see remote; nil: there is none
 }
 
@@ -76,7 +79,7 @@ func (p *plan) estimate() int {
 	for _, o := range p.worker.Objects {
 		n += len(o.Class) + len(o.Key) + each
 	}
-	n += len(p.worker.Storage)
+	n += len(p.worker.Storage) + len(p.prelude)
 	if p.objects != nil {
 		n += p.objects.estimate()
 	}
@@ -218,6 +221,9 @@ func (p *plan) encodeWorker(b *builder, s capnp.Struct) {
 	bindings := w.aimed()
 	if w.Assets != "" {
 		bindings = append(slices.Clone(bindings), Binding{Name: w.Assets, Kind: FetcherBinding, Socket: AssetsSocket})
+	}
+	if p.prelude != "" {
+		bindings = append(slices.Clone(bindings), Binding{Name: p.prelude, Kind: WrappedBinding, Wrapped: &Wrapped{Module: moduleListeners}})
 	}
 	encodeBindings(b, s, workerBindings, bindings)
 	encodeObjects(b, s, w)

@@ -21,13 +21,14 @@ const (
 	EventScheduled = "scheduled"
 	EventTail      = "tail"
 	eventWatch     = "watch"
+	eventListeners = "listeners"
 )
 
 // maxOutcome bounds the answer to a dispatched event, in bytes.
 const maxOutcome = 256 << 10
 
 // ErrNoDispatch says that a worker's handlers cannot be called from outside of the
-// runtime: it is a script in service-worker syntax or has no default export.
+// runtime: it has no default export.
 var ErrNoDispatch = errors.New("workerd: the worker has no default export whose handlers could be called")
 
 // Event is one event for a handler that no connection can bring.
@@ -94,6 +95,19 @@ func (p *Process) Watch(ctx context.Context, open bool) error {
 	}
 	_, err := p.call(ctx, "", &Event{Type: eventWatch, Open: open})
 	return err
+}
+
+// listeners asks a script in service-worker syntax, which has run, for the events
+// that it listens to.
+func (p *Process) listeners(ctx context.Context) error {
+	body, err := p.call(ctx, "", &Event{Type: eventListeners})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, &p.info); err != nil {
+		return fmt.Errorf("workerd: the script's listeners are not known: %w", err)
+	}
+	return nil
 }
 
 // call sends an event over a connection of its own from the pool.

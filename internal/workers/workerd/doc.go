@@ -59,8 +59,15 @@
 // import.meta.main, which is false in its main module. What is not reported,
 // because the runtime tells nobody: a rejected promise that was given to waitUntil
 // through the function of that name in "cloudflare:workers", and one that nobody
-// handles. Scripts in service-worker syntax have no entry module: their lines carry
-// no ray.
+// handles.
+//
+// A script in service-worker syntax imports nothing and is no module. The runtime
+// loads js/listeners.js before it runs, because a binding of a random name is
+// wrapped by it; that global removes itself. It replaces addEventListener by one
+// that runs listeners as the entry module runs handlers, and its own listener comes
+// first. What the script listens to is asked of it when it has run: a promise made
+// before may be settled before, since whatever makes the runtime load one of its
+// own modules runs microtasks.
 //
 // Lines that only the platform may write carry a nonce that is different in every
 // process and is never in env. A worker that finds it out can mislabel its own

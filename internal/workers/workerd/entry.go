@@ -24,6 +24,7 @@ const (
 	moduleDispatch    = "selvage-internal:dispatch"
 	moduleCalls       = "selvage-internal:calls"
 	moduleService     = "selvage-internal:service"
+	moduleListeners   = "selvage-internal:listeners"
 	// ModuleRateLimit makes a rate limiting binding of a "fetcher" and a "config"
 	// {binding, limit, period}.
 	ModuleRateLimit = "selvage-internal:ratelimit"
@@ -40,14 +41,16 @@ type secrets struct {
 	trace string
 	// dispatch is what a ray begins with that carries an event of ours.
 	dispatch string
+	// binding is the name of a global that is gone before a script runs.
+	binding string
 }
 
 func newSecrets() secrets {
-	var b [48]byte
+	var b [56]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	return secrets{
 		nonce: hex.EncodeToString(b[:16]), trace: "selvage:" + hex.EncodeToString(b[16:32]),
-		dispatch: hex.EncodeToString(b[32:]),
+		dispatch: hex.EncodeToString(b[32:48]), binding: "selvage_" + hex.EncodeToString(b[48:]),
 	}
 }
 
@@ -60,16 +63,25 @@ const (
 )
 
 // newPlan puts our modules around the worker's. It also returns the name of the
-// entry module, which is empty for a script in service-worker syntax.
+// module that runs the worker's handlers.
 func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan, entry string, err error) {
 	p = &plan{worker: w, v8Flags: v8Flags}
-	for _, m := range []struct {
+	modules := []struct {
 		name, file string
 		internal   bool
-	}{{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true}, {moduleSubrequests, "subrequests", true}, {moduleCalls, "calls", true}, {moduleService, "service", true}, {ModuleRateLimit, "ratelimit", true}, {ModuleVectorize, "vectorize", true}, {sec.trace, "trace", false}} {
+	}{
+		{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true},
+		{moduleSubrequests, "subrequests", true}, {moduleCalls, "calls", true}, {moduleService, "service", true},
+		{ModuleRateLimit, "ratelimit", true}, {ModuleVectorize, "vectorize", true}, {sec.trace, "trace", w.ServiceWorker},
+		{moduleListeners, "listeners", true},
+	}
+	if !w.ServiceWorker {
+		modules = modules[:len(modules)-1]
+	}
+	for _, m := range modules {
 		source, err := script(m.file, map[string]string{
 			"HEADER": HeaderBindingRay, "NONCE": sec.nonce, "DISPATCH": sec.dispatch, "SUBREQUESTS": strconv.Itoa(w.Subrequests),
-			"RAY": HeaderRay, "THROWN": HeaderThrown, "DEPTH": strconv.Itoa(MaxDepth),
+			"RAY": HeaderRay, "THROWN": HeaderThrown, "DEPTH": strconv.Itoa(MaxDepth), "TRACE": sec.trace, "BINDING": sec.binding,
 		})
 		if err != nil {
 			return nil, "", err
@@ -80,7 +92,8 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 		return nil, "", err
 	}
 	if w.ServiceWorker {
-		return p, "", nil
+		p.prelude = sec.binding
+		return p, moduleListeners, nil
 	}
 	source, err := entrySource(w, sec, kind)
 	if err != nil {

@@ -140,6 +140,9 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	defer cancel()
 
 	logs := newLogReader(sec.nonce, entry, onLog)
+	if w.ServiceWorker {
+		logs.reported(started{Default: true}) // it is asked
+	}
 	begin := time.Now()
 	spec, err := l.spec(startCtx, w, dir, socks, io.MultiReader(bytes.NewReader(header), bytes.NewReader(segment)), logs)
 	if err != nil {
@@ -167,8 +170,15 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	info, _ := logs.startInfo()
 	p := &Process{
 		proc: proc, pool: upstream.New(socks.http), dir: dir, took: time.Since(begin), info: info, logs: logs,
-		dispatches: info.Default && info.takesEvents(), key: "!" + sec.dispatch,
+		key: "!" + sec.dispatch,
 	}
+	if w.ServiceWorker {
+		if err := p.listeners(startCtx); err != nil {
+			proc.Kill()
+			return nil, fmt.Errorf("workerd: the process failed to start: %w", err)
+		}
+	}
+	p.dispatches = info.Default && p.info.takesEvents()
 	if l.Log != nil {
 		l.Log.DebugContext(ctx, "worker started", "script", w.Script, "version", w.Version, "pid", p.Pid(), "took", p.took)
 	}

@@ -45,7 +45,7 @@ type logReader struct {
 	onLog func(LogLine)
 	now   func() time.Time
 	mark  string // begins the lines that only our modules write
-	entry string // name of our entry module, if there is one; frames of it are taken out
+	entry string // name of our module that runs handlers; frames of it are taken out
 
 	mu       sync.Mutex
 	pending  []pendingException
@@ -82,10 +82,22 @@ func newLogReader(nonce, entry string, onLog func(LogLine)) *logReader {
 		starting: true,
 		started:  make(chan struct{}),
 	}
-	if entry == "" {
-		close(r.started) // there is nobody who would report
-	}
 	return r
+}
+
+// reported says that what the entry module reports is known.
+func (r *logReader) reported(info started) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report(info)
+}
+
+func (r *logReader) report(info started) {
+	if r.known {
+		return
+	}
+	r.info, r.known = info, true
+	close(r.started)
 }
 
 // rawLine is a line of workerd's structured log. Console output has a number as
@@ -213,10 +225,7 @@ func (r *logReader) marked(line LogLine, text string) {
 	}
 	switch m.Type {
 	case "started":
-		if !r.known && r.entry != "" {
-			r.info, r.known = m.started, true
-			close(r.started)
-		}
+		r.report(m.started)
 	case "args":
 		if r.args == nil {
 			r.args = make(map[string]json.RawMessage)
@@ -316,7 +325,7 @@ func (r *logReader) timestamp(raw json.RawMessage) time.Time {
 // cutFrames takes the frames of our entry module out of a stack, wherever one is
 // printed.
 func (r *logReader) cutFrames(text string) string {
-	if r.entry == "" || !strings.Contains(text, r.entry) && !strings.Contains(text, "selvage-internal:") {
+	if !strings.Contains(text, r.entry) && !strings.Contains(text, "selvage-internal:") {
 		return text
 	}
 	lines := strings.Split(text, "\n")

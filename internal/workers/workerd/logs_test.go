@@ -220,12 +220,13 @@ func TestLongLine(t *testing.T) {
 }
 
 func TestServiceWorkerSyntax(t *testing.T) {
-	sink := newSink()
-	w := esm(`
-		console.log("top");
+	w := esm(`console.log("top"); var own = 1;
 		addEventListener("fetch", (e) => {
 			console.log("in", T);
 			if (e.request.url.endsWith("/boom")) throw new Error("sw boom");
+			if (e.request.url.endsWith("/reject")) return e.respondWith(Promise.reject(new TypeError("sw reject")));
+			if (e.request.url.endsWith("/later")) e.waitUntil(scheduler.wait(1).then(() => { throw new Error("sw later") }));
+			if (e.request.url.endsWith("/globals")) return e.respondWith(new Response([Object.getOwnPropertyNames(globalThis).filter((name) => /selvage/i.test(name)), own, globalThis.own, this === globalThis].join()));
 			e.respondWith(new Response(T + new TextDecoder().decode(D) + (W instanceof WebAssembly.Module) + J.a));
 		});`)
 	w.ServiceWorker = true
@@ -237,23 +238,31 @@ func TestServiceWorkerSyntax(t *testing.T) {
 	}
 	for _, d := range []string{"2021-11-03", date} {
 		t.Run(d, func(t *testing.T) {
+			sink := newSink()
 			w.CompatibilityDate = d
 			p := start(t, w, sink)
 			expect(t, p, "/", "textdatatrue1")
-			if p.Handlers() != nil {
-				t.Errorf("handlers %q", p.Handlers())
+			expect(t, p, "/globals", ",1,1,true")
+			if h := p.Handlers(); len(h) != 1 || h[0] != "fetch" {
+				t.Errorf("handlers %q", h)
 			}
-			do(t, p, "/boom")
+			for i, path := range []string{"/boom", "/reject", "/later"} {
+				do(t, p, path, "cf-ray: "+ray(i))
+			}
+			lines := sink.waitFor(t, 6, kind(workerd.Console))
+			if lines[0].Message != "top" || lines[1].Message != "in text" || lines[3].Ray != ray(0) || lines[5].Ray != ray(2) {
+				t.Errorf("lines %+v", lines)
+			}
+			for i, want := range []struct{ text, frame string }{{"Error: sw boom", "4:"}, {"TypeError: sw reject", "5:"}, {"Error: sw later", "6:"}} {
+				l := sink.waitFor(t, 3, kind(workerd.Exception))[i]
+				if l.Message != want.text || l.Ray != ray(i) || strings.Contains(l.Stack, "selvage") || !strings.Contains(l.Stack, want.frame) {
+					t.Errorf("the exception's line is %+v, want %+v", l, want)
+				}
+			}
+			for _, l := range sink.waitFor(t, 0, kind(workerd.Runtime)) {
+				t.Errorf("said twice: %+v", l)
+			}
 		})
-	}
-	lines := sink.waitFor(t, 6, kind(workerd.Console))
-	if lines[0].Message != "top" || lines[1].Message != "in text" {
-		t.Errorf("lines %+v", lines)
-	}
-	for _, l := range sink.waitFor(t, 2, kind(workerd.Runtime)) {
-		if !strings.HasSuffix(l.Message, "sw boom") || strings.Contains(l.Message, "stack:") {
-			t.Errorf("line %+v", l)
-		}
 	}
 }
 

@@ -92,6 +92,7 @@ export async function dispatch(ray, self, args) {
     tail.open = job.open;
     return new Answer(null, { status: 204 });
   }
+  if (job.type === "listeners") return new Answer(stringify({ handlers: self.listeners() }));
   const state = { outcome: "ok", noRetry: false };
   const failed = (error) => {
     state.outcome = "exception";
