@@ -145,7 +145,7 @@ func Default(getenv func(string) string) *Config {
 			StartTimeout:  10 * time.Second,
 			CPU:           30 * time.Second,
 			Memory:        128 << 20,
-			Subrequests:   1000,
+			Subrequests:   10_000,
 			ScriptSize:    64 << 20,
 			AssetCount:    100_000,
 			AssetSize:     25 << 20,

@@ -207,7 +207,7 @@ func limitOptions() []Option {
 			value: func(c *Config) any { return &c.Limits.Memory }, check: func(c *Config) bool { return c.Limits.Memory >= 32<<20 && c.Limits.Memory <= 64<<30 },
 		},
 		{
-			Key: "limits.subrequests", Doc: "Calls of fetch that one request of a worker may make; a worker's own limits.subrequests overrides it.", Want: "a number from 1 to 10000000",
+			Key: "limits.subrequests", Doc: "Subrequests that one request of a worker may make: of fetch and the Cache API, and as many again of its bindings; a worker's own limits.subrequests overrides it.", Want: "a number from 1 to 10000000",
 			value: func(c *Config) any { return &c.Limits.Subrequests }, check: func(c *Config) bool { return between(c.Limits.Subrequests, 1, 10_000_000) },
 		},
 		{

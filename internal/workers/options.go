@@ -193,7 +193,7 @@ type Options struct {
 
 	CPULimit         time.Duration // of JavaScript that runs without a break, where the worker names none; 30 seconds
 	MemoryLimit      int64         // bytes, of what a process takes beyond the runtime itself; 128 MiB
-	SubrequestsLimit int           // of one request, where the worker names none; 1000
+	SubrequestsLimit int           // of one request, where the worker names none, to the outside and of bindings each; 10,000
 
 	MaxScriptSize   int64             // bytes of all modules of a version; 64 MiB
 	MaxSourceMaps   int64             // bytes of all its source maps; 128 MiB

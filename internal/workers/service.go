@@ -160,7 +160,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxBindingSize, 1<<20)
 	setDefault(&o.CPULimit, 30*time.Second)
 	setDefault(&o.MemoryLimit, 128<<20)
-	setDefault(&o.SubrequestsLimit, 1000)
+	setDefault(&o.SubrequestsLimit, 10_000)
 	setDefault(&o.MaxAssets, 100_000)
 	setDefault(&o.MaxAssetSize, 25<<20)
 	setDefault(&o.SessionLifetime, time.Hour)

@@ -37,7 +37,7 @@ type plan struct {
 	// prelude is the name of the binding that makes the runtime load the module for
 	// listeners before a script in service-worker syntax runs.
 	prelude string
-	objects    *plan // see remote; nil: there is none
+	objects *plan // see remote; nil: there is none
 }
 
 type extensionModule struct {
@@ -223,7 +223,7 @@ func (p *plan) encodeWorker(b *builder, s capnp.Struct) {
 		bindings = append(slices.Clone(bindings), Binding{Name: w.Assets, Kind: FetcherBinding, Socket: AssetsSocket})
 	}
 	if p.prelude != "" {
-		bindings = append(slices.Clone(bindings), Binding{Name: p.prelude, Kind: WrappedBinding, Wrapped: &Wrapped{Module: moduleListeners}})
+		bindings = append(slices.Clone(bindings), Binding{Name: p.prelude, Kind: WrappedBinding, Wrapped: &Wrapped{Module: moduleListeners, Inner: preludeInner(p.worker)}})
 	}
 	encodeBindings(b, s, workerBindings, bindings)
 	encodeObjects(b, s, w)

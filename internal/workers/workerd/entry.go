@@ -70,9 +70,15 @@ func newPlan(w *Worker, v8Flags []string, sec secrets, kind entryKind) (p *plan,
 		name, file string
 		internal   bool
 	}{
-		{moduleALS, "als", true}, {moduleDispatch, "dispatch", true}, {moduleTagged, "tagged", true},
-		{moduleSubrequests, "subrequests", true}, {moduleCalls, "calls", true}, {moduleService, "service", true},
-		{ModuleRateLimit, "ratelimit", true}, {ModuleVectorize, "vectorize", true}, {sec.trace, "trace", w.ServiceWorker},
+		{moduleALS, "als", true},
+		{moduleDispatch, "dispatch", true},
+		{moduleTagged, "tagged", true},
+		{moduleSubrequests, "subrequests", true},
+		{moduleCalls, "calls", true},
+		{moduleService, "service", true},
+		{ModuleRateLimit, "ratelimit", true},
+		{ModuleVectorize, "vectorize", true},
+		{sec.trace, "trace", w.ServiceWorker},
 		{moduleListeners, "listeners", true},
 	}
 	if !w.ServiceWorker {
@@ -128,7 +134,11 @@ func entrySource(w *Worker, sec secrets, kind entryKind) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return out.String() + named + objects + jurisdictions, nil
+	counted, err := countedSource(w, sec)
+	if err != nil {
+		return "", err
+	}
+	return out.String() + named + objects + jurisdictions + counted, nil
 }
 
 // script returns an embedded module with its placeholders filled. Values are

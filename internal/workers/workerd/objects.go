@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"capnproto.org/go/capnp/v3"
@@ -109,17 +108,17 @@ func objectsSource(w *Worker, sec secrets) (string, error) {
 // jurisdictionSource returns what the entry module needs so that namespaces take
 // jurisdictions. All namespaces share one prototype.
 func jurisdictionSource(w *Worker) (string, error) {
-	i := slices.IndexFunc(w.Bindings, func(b Binding) bool { return b.Kind == ObjectBinding })
-	if i < 0 {
+	first := firstOf(w, ObjectBinding)
+	if first == "" {
 		return "", nil
 	}
 	source, err := script("jurisdiction", nil)
 	if err != nil {
 		return "", err
 	}
-	name, err := json.Marshal(w.Bindings[i].Name) // JavaScript reads it the same way
+	name, err := json.Marshal(first) // JavaScript reads it the same way
 	if err != nil {
-		return "", fmt.Errorf("workerd: binding %s: %w", w.Bindings[i].Name, err)
+		return "", fmt.Errorf("workerd: binding %s: %w", first, err)
 	}
 	return fmt.Sprintf("%sacceptJurisdictions(bindings[%s]);\n", source, name), nil
 }

@@ -25,7 +25,8 @@ type Worker struct {
 	// Cache says that caches.default and caches.open go to cache.sock; without it
 	// every use of them fails.
 	Cache bool
-	// Subrequests bounds how often one request may call fetch; 0 does not.
+	// Subrequests bounds how often one invocation may call fetch and the Cache API,
+	// and how often what its bindings lead to; 0 does not.
 	Subrequests int
 	// Assets is the name of the binding that goes to assets.sock; empty for
 	// none.

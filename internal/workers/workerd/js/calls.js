@@ -9,6 +9,7 @@
 // counts in the worker's own process: it keeps programs that are wrong from going
 // on, and is no wall. The walls are the platform's bounds on what is under way.
 import { current } from "selvage-internal:als";
+import { inside } from "selvage-internal:subrequests";
 
 // The method of every entrypoint by which the others are called: with one array of
 // id, path, and arguments unless a property is read.
@@ -70,8 +71,11 @@ export function objectStep(id) {
   return (id ?? newRay()) + "." + tag + apply(numberToString, ++calls, [36]);
 }
 
-// The id of a call that is made now; throws when it would be one too many.
+// The id of a call that is made now; throws when it would be one too deep or one
+// too many.
 function next(separator) {
+  const error = inside();
+  if (error !== undefined) throw error;
   const id = current.getStore() ?? newRay();
   if (depth(id) >= DEPTH) throw new Error(TOO_DEEP);
   return id + separator + apply(numberToString, ++calls, [36]);

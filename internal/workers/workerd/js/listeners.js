@@ -3,6 +3,7 @@
 // module. It comes in as a binding, since such a script imports nothing, and leaves
 // no global behind.
 import { KEY, began, collect, collected, current, described, dispatch, finished, remote, report, tail, thrown } from "@@TRACE@@";
+import { countKV } from "selvage-internal:subrequests";
 
 const BINDING = "@@BINDING@@";
 // The events of a script, by the handlers that they are to the platform.
@@ -182,8 +183,9 @@ apply(addEventListener, globalThis, ["fetch", (event) => {
 }]);
 
 // The runtime puts the value of a binding into the global scope. This one's removes
-// itself.
-export default function () {
+// itself. Those of the worker are there by now; kv is the name of one of them.
+export default function ({ kv }) {
+  if (kv !== undefined) countKV(globalThis[kv]);
   define(globalThis, BINDING, { configurable: true, enumerable: false, get: () => undefined, set() { delete globalThis[BINDING]; } });
   return {};
 }
