@@ -25,6 +25,8 @@ const (
 
 	ScopeVectorizeRead  Scope = "vectorize:read"
 	ScopeVectorizeWrite Scope = "vectorize:write"
+	ScopeAIRead         Scope = "ai:read"
+	ScopeAIWrite        Scope = "ai:write"
 
 	ScopeZonesWrite   Scope = "zones:write"
 	ScopeTokensRead   Scope = "tokens:read"
@@ -37,7 +39,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		ScopeAll, ScopeAccountRead, ScopeWorkersRead, ScopeWorkersWrite, ScopeZonesWrite,
-		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopePagesRead, ScopePagesWrite, ScopeVectorizeRead, ScopeVectorizeWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
+		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopePagesRead, ScopePagesWrite, ScopeVectorizeRead, ScopeVectorizeWrite, ScopeAIRead, ScopeAIWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
 	}
 }
 

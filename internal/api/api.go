@@ -21,6 +21,7 @@ import (
 // Options configures [New]. Accounts, Workers, KV, Logs, Log and Registry are required.
 type Options struct {
 	Vectorize Vectorize
+	AI        AI
 
 	Accounts Accounts
 	Workers  Workers

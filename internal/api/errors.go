@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/ai"
 	"github.com/selvage-dev/selvage/internal/builds"
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/fsx"
@@ -125,6 +126,7 @@ func public(err error) fault {
 	var site *pages.Error
 	var build *builds.Error
 	var index *vectorize.Error
+	var model *ai.Error
 	var query *d1.QueryError
 	var tooLarge *http.MaxBytesError
 	var input *accounts.InputError
@@ -151,6 +153,8 @@ func public(err error) fault {
 		return newFault(database.Code, d1Status(database.Code), database.Message)
 	case errors.As(err, &index):
 		return newFault(index.Code, index.Status, index.Message)
+	case errors.As(err, &model):
+		return aiFault(model)
 	case errors.As(err, &query) && !query.Broken():
 		return newFault(d1.CodeQuery, http.StatusBadRequest, query.Error())
 	case errors.As(err, &tooLarge):
@@ -160,7 +164,7 @@ func public(err error) fault {
 		return newFault(codeBadRequest, status(codeBadRequest), input.Error())
 	case errors.Is(err, accounts.ErrNotFound):
 		return newFault(codeTokenNotFound, status(codeTokenNotFound), "there is no API token with this id; GET …/selvage/tokens lists those there are")
-	case errors.Is(err, workers.ErrClosed), errors.Is(err, kv.ErrClosed), errors.Is(err, d1.ErrClosed), errors.Is(err, vectorize.ErrClosed):
+	case errors.Is(err, workers.ErrClosed), errors.Is(err, kv.ErrClosed), errors.Is(err, d1.ErrClosed), errors.Is(err, vectorize.ErrClosed), errors.Is(err, ai.ErrClosed):
 		return newFault(codeUnavailable, status(codeUnavailable), "the platform is stopping; try again when it is back")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return newFault(codeTimeout, status(codeTimeout), "the request was given up before it was done")

@@ -35,7 +35,7 @@ var layers = map[string]layer{
 
 	"rpcrelay": tool, "bundle": tool, "project": tool, "gitrepo": tool,
 
-	"vectorize": service,
+	"vectorize": service, "ai": service,
 
 	"accounts": service, "d1": service, "workers": service, "kv": service,
 	"cache": service, "ratelimit": service, "pages": service, "builds": service,

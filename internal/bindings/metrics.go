@@ -19,6 +19,7 @@ type metrics struct {
 	kv       *kvMetrics
 	d1       *d1Metrics
 	vectors  *vectorMetrics
+	ai       *aiMetrics
 }
 
 func newMetrics() *metrics {
@@ -36,7 +37,7 @@ func newMetrics() *metrics {
 			Help: "Requests of workers to their assets binding, by class of the status code.",
 		}, []string{"class"}),
 		kv: newKVMetrics(),
-		d1: newD1Metrics(), vectors: newVectorMetrics(),
+		d1: newD1Metrics(), vectors: newVectorMetrics(), ai: newAIMetrics(),
 	}
 }
 
@@ -50,6 +51,8 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.d1.duration.Describe(ch)
 	m.vectors.calls.Describe(ch)
 	m.vectors.duration.Describe(ch)
+	m.ai.calls.Describe(ch)
+	m.ai.duration.Describe(ch)
 }
 
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
@@ -62,4 +65,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.d1.duration.Collect(ch)
 	m.vectors.calls.Collect(ch)
 	m.vectors.duration.Collect(ch)
+	m.ai.calls.Collect(ch)
+	m.ai.duration.Collect(ch)
 }

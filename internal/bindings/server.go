@@ -69,7 +69,9 @@ type Options struct {
 	D1 D1
 	// Vectorize holds the indexes of [workers.DoorSpec].VectorIndexes; nil when no version has any.
 	Vectorize Vectorize
-	Limits    Limits
+	// AI runs the models of versions with [workers.DoorSpec].AI; nil when none has it.
+	AI     AI
+	Limits Limits
 	// Cache keeps what workers cache; nil leaves the Cache API and the cache
 	// options of fetch out.
 	Cache *cache.Store
@@ -221,6 +223,9 @@ func (s *Server) openServices(ctx context.Context, d *door, e *egress, dir strin
 		if err := d.listen(ctx, filepath.Join(dir, k.Socket), s.httpServer(h)); err != nil {
 			return err
 		}
+	}
+	if err := s.listenAI(ctx, d, e, dir, &spec); err != nil {
+		return err
 	}
 	return s.listenVectorize(ctx, d, e, dir, spec)
 }

@@ -116,6 +116,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		D1:         d1Databases{s.d1},
 		Tails:      s.tails,
 		Vectorize:  s.vectorize,
+		AI:         s.ai,
 	})
 	if err := s.registry.Register(s.bindings); err != nil {
 		return fmt.Errorf("register the metrics of the bindings: %w", err)
@@ -142,6 +143,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		Namespaces:         s.kv,
 		Databases:          s.d1,
 		VectorIndexes:      s.vectorize,
+		AI:                 true,
 		IssueTicket:        s.issueTicket,
 		VerifyTicket:       s.verifyTicket,
 		OnLog:              s.workerLog,
@@ -228,6 +230,7 @@ func (s *Server) openAPI(context.Context) error {
 			Certificates:  s.certificates(),
 			Builds:        s.builds,
 			Vectorize:     s.vectorize,
+			AI:            s.ai,
 			Logs:          drainingLogs{s.logs, s.draining},
 			Tails:         s.tails,
 			Log:           s.log,

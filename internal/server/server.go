@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/selvage-dev/selvage/internal/accounts"
+	"github.com/selvage-dev/selvage/internal/ai"
 	"github.com/selvage-dev/selvage/internal/api"
 	"github.com/selvage-dev/selvage/internal/bindings"
 	"github.com/selvage-dev/selvage/internal/builds"
@@ -61,6 +62,7 @@ type Server struct {
 	kv        *kv.Service
 	d1        *d1.Service
 	vectorize *vectorize.Service
+	ai        *ai.Service
 	workers   *workers.Service
 	tails     *tail.Hub
 	edge      *edge.Server
@@ -132,6 +134,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the KV namespaces", s.openKV},
 		{"open the D1 databases", s.openD1},
 		{"open the vector indexes", s.openVectorize},
+		{"open the models", s.openAI},
 		{"prepare workerd", s.openRuntime},
 		{"confine the workers", s.openIsolation},
 		{"open the caches", s.openCaches},

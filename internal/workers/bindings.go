@@ -135,6 +135,8 @@ func (s *Service) resolveBinding(sc scope, in *bindingInput, u *Upload, modules 
 	case typeD1:
 		b.DatabaseID = cmp.Or(in.ID, in.DatabaseID) // see checkDatabases
 		return b, true, nil
+	case typeAI:
+		return b, true, s.offerAI(in.Name)
 	case typeVectorize:
 		b.IndexName = in.IndexName // see checkVectorIndexes
 		return b, true, nil

@@ -74,7 +74,7 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	}
 	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: site, Egress: egress,
-		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(), D1: u.doc.d1Doors(), VectorIndexes: u.doc.vectorDoors(),
+		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(), D1: u.doc.d1Doors(), VectorIndexes: u.doc.vectorDoors(), AI: u.doc.bindsAI(),
 		Services: append(services, s.objectDoors(u, claim)...),
 	})
 	if err != nil {
@@ -256,6 +256,8 @@ func (s *Service) bindingValue(u *unit, b *binding, claim *objectClaim) (workerd
 		v.Text = string(text)
 	case typeD1:
 		return u.doc.d1Binding(b)
+	case typeAI:
+		return aiBinding(b.Name), nil
 	case typeVectorize:
 		return u.doc.vectorBinding(b)
 	case typeKVNamespace:

@@ -12,7 +12,6 @@ func notOffered() map[string]string {
 	)
 	return map[string]string{ //nolint:gosec // names of types, no credentials
 		"vectorize":            "A vector database of your own can be reached with fetch.",
-		"ai":                   "An inference server of your own can be reached with fetch.",
 		"r2_bucket":            "An object store that speaks S3 can be reached with fetch.",
 		"queue":                "A queue that speaks HTTP can be reached with fetch.",
 		"workflow":             noEqual,

@@ -37,6 +37,7 @@ type DoorSpec struct {
 	D1         []D1Door // one for each database that the version binds
 
 	VectorIndexes []VectorDoor // one for each vector index that the version binds
+	AI            bool         // whether the version binds Workers AI
 }
 
 // Runtime starts processes. See [Workerd].
@@ -144,6 +145,8 @@ type Options struct {
 	Databases Databases
 	// VectorIndexes knows the vector indexes; without it bindings to them are refused.
 	VectorIndexes VectorIndexes
+	// AI says that models can be bound; without it bindings to them are refused.
+	AI bool
 
 	IssueTicket  func(Ticket) string
 	VerifyTicket func(token, action string) (Ticket, error)

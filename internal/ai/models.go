@@ -1,0 +1,112 @@
+package ai
+
+import (
+	"strings"
+
+	"github.com/selvage-dev/selvage/internal/ai/catalogue"
+	"github.com/selvage-dev/selvage/internal/ai/fault"
+)
+
+// State says whether a model can be run.
+type State string
+
+// The states.
+const (
+	Missing     State = "missing"     // its weights are not here
+	Unsupported State = "unsupported" // this release has no engine for it
+)
+
+// Model is a model of the catalogue and what this platform has of it.
+type Model struct {
+	catalogue.Model
+
+	State State
+	// Hint says what to do when the model cannot be run; "" when it can.
+	Hint string
+}
+
+// Filter selects models; empty fields select all.
+type Filter struct {
+	Search string // in name, description or task; case does not count
+	Author string
+	Task   string // its name or id
+}
+
+func (f *Filter) matches(m *catalogue.Model) bool {
+	task := m.Kind.Task()
+	if f.Search != "" {
+		text := strings.ToLower(m.Name + "\n" + m.Description + "\n" + task.Name)
+		if !strings.Contains(text, strings.ToLower(f.Search)) {
+			return false
+		}
+	}
+	if f.Author != "" && !strings.EqualFold(f.Author, m.Author()) {
+		return false
+	}
+	return f.Task == "" || strings.EqualFold(f.Task, task.Name) || f.Task == task.ID
+}
+
+// Models lists models by name.
+func (s *Service) Models(f Filter) []Model {
+	out := []Model{}
+	for _, m := range s.catalogue.Models() {
+		if f.matches(&m) {
+			out = append(out, s.describe(m))
+		}
+	}
+	return out
+}
+
+// Model returns the model of a name.
+func (s *Service) Model(name string) (Model, error) {
+	if m, ok := s.catalogue.Find(name); ok {
+		return s.describe(m), nil
+	}
+	return Model{}, noModel(name)
+}
+
+// Schemas says what a model takes and returns.
+func (s *Service) Schemas(name string) (*catalogue.Schemas, error) {
+	m, err := s.Model(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.catalogue.Schemas(m.Kind), nil
+}
+
+// runnable are the architectures that this release has an engine for.
+func runnable(string) bool { return false }
+
+func (s *Service) describe(m catalogue.Model) Model {
+	d := Model{Model: m, State: Missing}
+	if !runnable(m.Architecture) {
+		d.State = Unsupported
+		d.Hint = "this release has no engine for it; route it to an OpenAI-compatible server of yours with ai.routes"
+		return d
+	}
+	d.Hint = "run \"selvage ai pull " + m.Name + "\" on the platform's machine"
+	return d
+}
+
+// noModel is the platform's error for a name that it does not know.
+func noModel(name string) *fault.Error {
+	return fault.New(fault.CodeNoModel, "No such model %s or task. \"selvage ai models\" lists those there are.", clip(name))
+}
+
+// notHere is the same for a model that is known, with what to do.
+func notHere(m *Model) *fault.Error {
+	return fault.New(fault.CodeNoModel, "No such model %s or task: it is in the catalogue, but not on this platform; %s.", m.Name, m.Hint)
+}
+
+func clip(s string) string {
+	const most = 100
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s), "?")
+}
