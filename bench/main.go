@@ -46,6 +46,8 @@ func suites() []suite {
 		{"d1-load", d1Load},
 		{"neighbour", neighbour},
 		{"vectorize", vectorize},
+		{"vectorize-binding", vectorizeBinding},
+		{"vectorize-live", vectorizeLive},
 	}
 }
 
@@ -63,6 +65,8 @@ func main() {
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
 	vectors := flag.Int("vectors", 20000, "suite vectorize: how many vectors (300000 for a full run)")
 	dims := flag.Int("dims", 768, "suite vectorize: of how many dimensions")
+	vectorSizes := flag.String("vectorsizes", "20000,50000", "suite vectorize-binding: how many vectors (100000,300000,1000000 for a full run)")
+	vectorData := flag.String("vectordata", "", "suites vectorize-binding and vectorize-live: folder where filled indexes are kept for later runs")
 	reports := flag.String("reports", "bench/reports", "folder for the report")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -70,6 +74,7 @@ func main() {
 	b, err := newBench(*rounds, *seconds)
 	if err == nil {
 		b.vectors, b.dims = *vectors, *dims
+		b.vectorSizes, b.vectorData = *vectorSizes, *vectorData
 		err = run(ctx, b, *only, *reports)
 	}
 	if err != nil {

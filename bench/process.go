@@ -29,11 +29,13 @@ import (
 type bench struct {
 	rounds  int
 	seconds time.Duration
-	vectors int    // of the suite vectorize
-	dims    int    // of each
-	dir     string // temporary, removed at the end
-	tools   map[string]string
-	report  report
+	vectors int // of the suite vectorize
+	dims    int // of each
+	// Of the suites vectorize-binding and vectorize-live.
+	vectorSizes, vectorData string
+	dir                     string // temporary, removed at the end
+	tools                   map[string]string
+	report                  report
 }
 
 func newBench(rounds int, seconds time.Duration) (*bench, error) {

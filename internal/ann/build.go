@@ -101,7 +101,7 @@ func (w *writer) guides(ctx context.Context, norms []float32) (err error) {
 		return err
 	}
 	g := &graph{}
-	if len(norms) >= graphMinimum {
+	if len(norms) >= graphMinimum && !w.cfg.Flat {
 		var lengths []float32
 		if w.cfg.Metric == DotProduct {
 			lengths = norms

@@ -49,6 +49,9 @@ type Config struct {
 	// Workers is how many goroutines Build and Merge use at most. 0 means one
 	// per core.
 	Workers int
+	// Flat leaves the graph out of what Build makes: searches scan the codes then,
+	// which is for segments of some ten thousand rows that are soon merged.
+	Flat bool
 }
 
 func (c Config) validate() error {

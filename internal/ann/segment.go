@@ -107,6 +107,7 @@ func (s *Segment) load(f *os.File) (err error) {
 	s.codes = newCodes(s.cfg.Dim, int(s.foot.bits), slices.Clone(view[float32](s.part(partCenter))))
 	s.codes.data = s.memory[0].bytes
 	s.graph = graph{degree: int(s.foot.degree), links: view[uint32](s.memory[1].bytes), entries: slices.Clone(view[uint32](s.part(partEntries)))}
+	s.cfg.Flat = len(s.graph.links) == 0 && s.n >= graphMinimum
 	if !s.graph.within(s.n) {
 		return &CorruptError{Path: s.path, Part: partLinks.String(), Reason: "it names rows that are not there"}
 	}

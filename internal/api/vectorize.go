@@ -216,15 +216,15 @@ func queryVectors(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := wire.Query(body)
-	if err != nil {
-		return nil, err
-	}
 	x, err := c.openIndex()
 	if err != nil {
 		return nil, err
 	}
 	defer x.Release()
+	q, err := wire.Query(body, x.Dimensions)
+	if err != nil {
+		return nil, err
+	}
 	matches, err := x.Query(q)
 	if err != nil {
 		return nil, err

@@ -153,7 +153,7 @@ func (h *vectorHandler) query(r *http.Request, x *vectorize.Index) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	q, err := wire.Query(body)
+	q, err := wire.Query(body, x.Dimensions)
 	if err != nil {
 		return nil, err
 	}

@@ -27,9 +27,7 @@ func (x *Index) Snapshot() *Snapshot {
 			continue
 		}
 		for _, row := range m.byID {
-			v := m.vector(row)
-			v.Values = slices.Clone(v.Values) // those in memory move
-			s.fresh = append(s.fresh, v)
+			s.fresh = append(s.fresh, m.vector(row, fields{values: true, metadata: true}))
 		}
 	}
 	return s

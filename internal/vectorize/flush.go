@@ -11,7 +11,8 @@ import (
 	"github.com/selvage-dev/selvage/internal/ann"
 )
 
-// flush makes a segment of frozen memory.
+// flush makes a segment of frozen memory. It has no graph: under a stream of
+// mutations a graph for each would take a core, and be of use until the next merge.
 func (k *keeper) flush() error {
 	x := k.x
 	x.mu.RLock()
@@ -27,7 +28,7 @@ func (k *keeper) flush() error {
 	var s *segment
 	if src.Len() > 0 {
 		var err error
-		if s, err = x.build(k.ctx, src, at.meta); err != nil {
+		if s, err = x.build(k.ctx, src, at.meta, true); err != nil {
 			k.trouble.Store(&err)
 			return err
 		}
@@ -47,6 +48,7 @@ func (k *keeper) flush() error {
 	x.mu.Unlock()
 	k.trouble.Store(nil)
 	wake(k.done)
+	wake(k.flushed)
 	wake(k.merge)
 	defer x.made(s)
 	return x.save()
@@ -71,12 +73,14 @@ type rowSource interface {
 	ann.Source
 }
 
-// build makes and opens a segment. The caller says when it is made.
-func (x *Index) build(ctx context.Context, src rowSource, meta []MetadataIndex) (*segment, error) {
+// build makes and opens a segment, flat as package ann has it or with a graph. The
+// caller says when it is made.
+func (x *Index) build(ctx context.Context, src rowSource, meta []MetadataIndex, flat bool) (*segment, error) {
+	c := ann.Config{Dim: x.Dimensions, Metric: x.Metric.ann(), Workers: backgroundWorkers(), Flat: flat}
 	id := x.begin()
 	err := writeDocs(x.fs, filepath.Join(x.dir, docsName(id)), src, meta)
 	if err == nil {
-		err = ann.Build(ctx, x.fs, filepath.Join(x.dir, vectorsName(id)), ann.Config{Dim: x.Dimensions, Metric: x.Metric.ann(), Workers: backgroundWorkers()}, src)
+		err = ann.Build(ctx, x.fs, filepath.Join(x.dir, vectorsName(id)), c, src)
 	}
 	var s *segment
 	if err == nil {
@@ -100,7 +104,7 @@ type frozenRows struct {
 func newFrozenRows(m *memory) *frozenRows {
 	s := &frozenRows{m: m, order: make([]uint32, 0, len(m.byID))}
 	for i := range m.rows {
-		if r := &m.rows[i]; r.spot >= 0 && !r.gone {
+		if r := &m.rows[i]; !r.gone {
 			s.order = append(s.order, uint32(i))
 		}
 	}
@@ -121,5 +125,5 @@ func (s *frozenRows) doc(row int) doc {
 
 // Vector implements ann.Source.
 func (s *frozenRows) Vector(dst []float32, row int) ([]float32, error) {
-	return append(dst, s.m.vector(s.order[row]).Values...), nil
+	return s.m.vectors.Vector(dst, int(s.order[row]))
 }

@@ -2,6 +2,7 @@ package vectorize
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -96,7 +97,9 @@ func openIndex(o openOptions) (*Index, error) {
 		Config: Config{m.Dimensions, m.Metric}, name: o.name, id: o.id, dir: o.dir, fs: o.fs, lg: o.log, limits: o.limits, now: o.now,
 		flush: o.flush, man: *m, persisted: make(map[uint64]persistedDead), making: make(map[uint64]bool), meta: slices.Clone(m.Metadata), spaces: make(map[string]int), seq: m.Seq, mutation: m.Mutation, time: m.Time,
 	}
-	x.mem = newMemory(&x.Config)
+	if x.mem, err = newMemory(&x.Config); err != nil {
+		return nil, err
+	}
 	x.flushed = checkpoint{seq: m.Seq, mutation: m.Mutation, time: m.Time, meta: m.Metadata}
 	opened := false
 	defer func() {
@@ -159,17 +162,13 @@ func (x *Index) replay(m *mutation) error {
 	if m.seq != x.seq+1 {
 		return errRecord
 	}
-	for i := range m.vectors {
-		if len(m.vectors[i].Values) != x.Dimensions {
-			return errRecord
-		}
-	}
-	x.apply(m)
-	return nil
+	return x.apply(m)
 }
 
-// apply changes what is in memory. The caller holds mu, or has the index alone.
-func (x *Index) apply(m *mutation) {
+// apply changes what is in memory. The caller holds mu, or has the index alone. It
+// fails only on a vector that no check let through, when what is in memory is not
+// what the log says any more.
+func (x *Index) apply(m *mutation) error {
 	switch m.op {
 	case opInsert, opUpsert:
 		for i := range m.vectors {
@@ -178,7 +177,9 @@ func (x *Index) apply(m *mutation) {
 				continue
 			}
 			x.drop(v.ID)
-			x.mem.put(v, m.seq, indexed(x.meta, v.Metadata, m.seq))
+			if err := x.mem.put(v, m.seq, indexed(x.meta, v.Metadata, m.seq)); err != nil {
+				return fmt.Errorf("%w: %w", errRecord, err)
+			}
 			x.spaces[v.Namespace]++
 			x.count++
 		}
@@ -194,4 +195,5 @@ func (x *Index) apply(m *mutation) {
 		x.reindex()
 	}
 	x.seq, x.mutation, x.time = m.seq, m.id, m.time
+	return nil
 }

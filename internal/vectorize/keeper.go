@@ -17,8 +17,12 @@ import (
 	"github.com/selvage-dev/selvage/internal/fsx"
 )
 
-// retryAfter is how long work that failed in the background waits to be tried again.
-const retryAfter = time.Second
+const (
+	// How long work that failed in the background waits to be tried again.
+	retryAfter = time.Second
+	// When no segment has come for so long, those without a graph get one.
+	tidyAfter = 10 * time.Second
+)
 
 // keeper makes segments of memory, and larger segments of small ones, in the
 // background.
@@ -33,10 +37,13 @@ type keeper struct {
 	done chan struct{}
 	// trouble is set while frozen memory cannot become a segment.
 	trouble atomic.Pointer[error]
+	// calm is what merging asks for: no segment has come for a while.
+	calm    atomic.Bool
+	flushed chan struct{} // one waits: a segment has come
 }
 
 func newKeeper(x *Index) *keeper {
-	k := &keeper{x: x, frozen: make(chan struct{}, 1), merge: make(chan struct{}, 1), done: make(chan struct{}, 1)}
+	k := &keeper{x: x, frozen: make(chan struct{}, 1), merge: make(chan struct{}, 1), done: make(chan struct{}, 1), flushed: make(chan struct{}, 1)}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k
 }
@@ -44,6 +51,7 @@ func newKeeper(x *Index) *keeper {
 func (k *keeper) start() {
 	k.wg.Go(func() { k.loop(k.frozen, "make a segment of memory", k.flush) })
 	k.wg.Go(func() { k.loop(k.merge, "merge segments", k.mergeAll) })
+	k.wg.Go(k.tidy)
 	wake(k.merge) // an earlier process may have left some
 }
 
@@ -56,6 +64,25 @@ func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
+	}
+}
+
+// tidy has segments merged that are not enough for a merge, once they wait for others
+// in vain.
+func (k *keeper) tidy() {
+	wait := time.NewTimer(tidyAfter)
+	defer wait.Stop()
+	for {
+		select {
+		case <-k.flushed:
+			k.calm.Store(false)
+			wait.Reset(tidyAfter)
+		case <-wait.C:
+			k.calm.Store(true)
+			wake(k.merge)
+		case <-k.ctx.Done():
+			return
+		}
 	}
 }
 
@@ -117,6 +144,10 @@ func (w *writer) rotate() error {
 	m.Logs = slices.Clone(m.Logs)
 	id := m.NextFile
 	path := filepath.Join(x.dir, logName(id))
+	fresh, err := newMemory(&x.Config)
+	if err != nil {
+		return err
+	}
 	if err := createLog(x.fs, path, x.id); err != nil {
 		return err
 	}
@@ -135,8 +166,7 @@ func (w *writer) rotate() error {
 	old := w.log
 	w.log = &log{file: file, path: path, number: old.number}
 	x.mu.Lock()
-	x.frozen, x.mem = x.mem, newMemory(&x.Config)
-	x.frozen.frozen = true
+	x.frozen, x.mem = x.mem, fresh
 	x.frozenAt = checkpoint{seq: x.seq, mutation: x.mutation, time: x.time, meta: x.meta, log: id}
 	x.mu.Unlock()
 	return old.close()

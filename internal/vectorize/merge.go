@@ -18,7 +18,7 @@ func (k *keeper) mergeAll() error {
 	for k.ctx.Err() == nil {
 		x := k.x
 		x.mu.RLock()
-		chosen := chooseMerge(x.segs, x.flush.rows)
+		chosen := chooseMerge(x.segs, x.flush.rows, k.calm.Load())
 		for i := range chosen {
 			chosen[i].acquire()
 		}
@@ -36,9 +36,11 @@ func (k *keeper) mergeAll() error {
 }
 
 // chooseMerge returns the parts that should become one: several of about one size,
-// or one of which much is dead. Base is how many rows the smallest have.
-func chooseMerge(segs []part, base int) parts {
+// or one of which much is dead; when it is calm also those without a graph, however
+// few they are. Base is how many rows the smallest have.
+func chooseMerge(segs []part, base int, calm bool) parts { //nolint:revive // what else to look for
 	tiers := make(map[int]parts)
+	var flat parts
 	for i := range segs {
 		p := &segs[i]
 		if n := p.docs.t.Rows; p.dead.Count()*wornAt >= n {
@@ -52,6 +54,12 @@ func chooseMerge(segs []part, base int) parts {
 		if len(tiers[tier]) == mergeAt {
 			return tiers[tier]
 		}
+		if p.vectors.Config().Flat {
+			flat = append(flat, *p)
+		}
+	}
+	if calm {
+		return flat
 	}
 	return nil
 }
@@ -63,7 +71,7 @@ func (k *keeper) mergeParts(chosen parts, meta []MetadataIndex) error {
 	var s *segment
 	if src.Len() > 0 {
 		var err error
-		if s, err = x.build(k.ctx, src, meta); err != nil {
+		if s, err = x.build(k.ctx, src, meta, false); err != nil {
 			return err
 		}
 	}

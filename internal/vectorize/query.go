@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/selvage-dev/selvage/internal/ann"
 )
 
 // Level is how much metadata a query returns.
@@ -62,14 +64,14 @@ func (x *Index) Query(q *Query) ([]Match, error) {
 		x.mu.RUnlock()
 		return nil, err
 	}
-	found := x.searchMemory(q, vector, f)
+	views := x.views(q.Namespace, f)
 	parts := x.snapshot()
 	x.mu.RUnlock()
-	stored, err := x.searchParts(q, parts, vector, f, meta)
+	found, err := x.search(q, vector, f, meta, views, parts)
 	if err := errors.Join(err, parts.release()); err != nil {
 		return nil, corrupt(x.name, err)
 	}
-	return x.matches(q, meta, append(found, stored...)), nil
+	return x.matches(q, meta, found), nil
 }
 
 // queryVector returns the vector that a query is for, which it checks.
@@ -93,15 +95,6 @@ func (x *Index) queryVector(q *Query) ([]float32, error) {
 	return q.Vector, nil
 }
 
-func unit(v []float32) []float32 {
-	scale := float32(1 / norm(v))
-	out := make([]float32, len(v))
-	for i, x := range v {
-		out[i] = x * scale
-	}
-	return out
-}
-
 // scored is a vector that was found, with its exact distance.
 type scored struct {
 	v    Vector // its own memory
@@ -109,58 +102,58 @@ type scored struct {
 	seq  uint64
 }
 
-// searchMemory returns the nearest that are in no segment yet.
-func (x *Index) searchMemory(q *Query, vector []float32, f filter) []scored {
-	scaled := vector
-	if x.Metric == Cosine {
-		scaled = unit(vector)
-	}
-	sources := []*memory{x.mem}
-	if x.frozen != nil {
-		sources = append(sources, x.frozen)
-	}
-	t := topk{k: q.TopK}
-	for i, m := range sources {
-		m.search(scaled, q.Namespace, f, i, &t)
-	}
-	out := make([]scored, len(t.heap))
-	for i, h := range t.heap {
-		m := sources[h.source]
-		v := m.vector(h.row)
-		out[i] = scored{v, x.Metric.exact(vector, v.Values), m.rows[h.row].seq}
-		if q.ReturnValues {
-			out[i].v.Values = slices.Clone(v.Values) // those in memory move
-		} else {
-			out[i].v.Values = nil
-		}
-	}
-	return out
+// hit is a candidate: the smaller its distance, the nearer it is.
+type hit struct {
+	dist   float32
+	source int // below the number of views one of them, else a part
+	row    uint32
 }
 
-// searchParts returns the nearest of the segments.
-func (x *Index) searchParts(q *Query, ps parts, vector []float32, f filter, meta []MetadataIndex) ([]scored, error) {
-	t := topk{k: q.TopK}
-	for i := range ps {
-		found, err := ps[i].search(vector, q.Namespace, f, meta, q.TopK, q.Exact)
-		if err != nil {
-			return nil, err
-		}
+// search returns the nearest of memory and of the segments, in no order.
+func (x *Index) search(q *Query, vector []float32, f filter, meta []MetadataIndex, views []memView, ps parts) ([]scored, error) {
+	var hits []hit
+	add := func(source int, found []ann.Candidate) {
 		for _, c := range found {
 			dist := c.Score
 			if x.Metric != Euclidean {
 				dist = -dist // the engine's dot product is larger when nearer
 			}
-			t.push(hit{dist, i, c.Row})
+			hits = append(hits, hit{dist, source, c.Row})
 		}
 	}
-	out := make([]scored, len(t.heap))
-	for i, h := range t.heap {
-		s := ps[h.source].segment
-		v, err := s.vector(h.row, fields{values: true, metadata: q.Metadata == MetadataAll || q.Metadata == MetadataIndexed})
+	for i := range views {
+		found, err := views[i].search(vector, q.TopK, q.Exact)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = scored{v, x.Metric.exact(vector, v.Values), s.docs.seqs[h.row]}
+		add(i, found)
+	}
+	for i := range ps {
+		found, err := ps[i].search(vector, q.Namespace, f, meta, q.TopK, q.Exact)
+		if err != nil {
+			return nil, err
+		}
+		add(len(views)+i, found)
+	}
+	slices.SortFunc(hits, func(a, b hit) int { return cmp.Compare(a.dist, b.dist) })
+	hits = hits[:min(len(hits), q.TopK)]
+	out := make([]scored, len(hits))
+	want := fields{values: true, metadata: q.Metadata == MetadataAll || q.Metadata == MetadataIndexed}
+	for i, h := range hits {
+		s := &out[i]
+		if h.source < len(views) {
+			m := &views[h.source]
+			r := &m.rows[h.row]
+			s.v, s.seq = vectorOf(m.vectors, r, h.row, want), r.seq
+		} else {
+			p := ps[h.source-len(views)].segment
+			var err error
+			if s.v, err = p.vector(h.row, want); err != nil {
+				return nil, err
+			}
+			s.seq = p.docs.seqs[h.row]
+		}
+		s.dist = x.Metric.exact(vector, s.v.Values)
 	}
 	return out, nil
 }
@@ -168,7 +161,6 @@ func (x *Index) searchParts(q *Query, ps parts, vector []float32, f filter, meta
 // matches puts what was found in order and keeps what was asked for.
 func (x *Index) matches(q *Query, meta []MetadataIndex, found []scored) []Match {
 	slices.SortFunc(found, func(a, b scored) int { return cmp.Or(cmp.Compare(a.dist, b.dist), cmp.Compare(a.v.ID, b.v.ID)) })
-	found = found[:min(len(found), q.TopK)]
 	out := make([]Match, len(found))
 	for i, s := range found {
 		m := Match{Vector: s.v, Score: float32(x.Metric.score(s.dist))}
@@ -225,13 +217,11 @@ func (x *Index) get(ids []string, want fields) ([]Vector, error) {
 	out := make([]Vector, len(ids))
 	stored := make([]string, len(ids)) // ids that may be in a segment
 	for i, id := range ids {
-		v, ok := x.inMemory(id)
-		if !ok {
+		if m, row, ok := x.inMemory(id); ok {
+			out[i] = m.vector(row, want)
+		} else {
 			stored[i] = id
-			continue
 		}
-		v.Values = slices.Clone(v.Values)
-		out[i] = v
 	}
 	parts := x.snapshot()
 	x.mu.RUnlock()
@@ -247,17 +237,16 @@ func (x *Index) get(ids []string, want fields) ([]Vector, error) {
 	return slices.DeleteFunc(out, func(v Vector) bool { return v.ID == "" }), nil
 }
 
-// inMemory returns a vector that is in no segment; it shares memory.
-func (x *Index) inMemory(id string) (Vector, bool) {
+// inMemory returns where the vector with the id is if it is in no segment.
+func (x *Index) inMemory(id string) (m *memory, row uint32, ok bool) {
 	if row, ok := x.mem.byID[id]; ok {
-		return x.mem.vector(row), true
+		return x.mem, row, true
 	}
-	if x.frozen != nil {
-		if row, ok := x.frozen.byID[id]; ok {
-			return x.frozen.vector(row), true
-		}
+	if x.frozen == nil {
+		return nil, 0, false
 	}
-	return Vector{}, false
+	row, ok = x.frozen.byID[id]
+	return x.frozen, row, ok
 }
 
 // Stats says what an index holds.

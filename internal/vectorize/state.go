@@ -86,6 +86,15 @@ func (x *Index) reindex() {
 	}
 }
 
+// views returns what a query may find in memory. The caller holds mu.
+func (x *Index) views(ns *string, f filter) []memView {
+	out := []memView{x.mem.view(ns, f)}
+	if x.frozen != nil {
+		out = append(out, x.frozen.view(ns, f))
+	}
+	return out
+}
+
 // snapshot returns the parts as they are, for who reads them without the lock. The
 // caller holds mu at least for reading, and releases them.
 func (x *Index) snapshot() parts {

@@ -2,6 +2,7 @@ package vectorize
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -133,14 +134,20 @@ func (w *writer) commit(group []*job) {
 	x.mu.Lock()
 	x.found = found
 	x.owned = make(map[*segment]bool)
+	var err error
 	for _, m := range frame {
-		x.apply(m)
+		err = errors.Join(err, x.apply(m))
 	}
 	x.found = nil
 	full := x.flush.reached(x.mem)
 	x.mu.Unlock()
+	if err != nil {
+		x.lg.Error("what is in memory is not what the log says", "index", x.name, "error", err)
+		w.log.broken = err
+		err = w.failure(err)
+	}
 	for _, j := range taken {
-		j.done <- nil
+		j.done <- err
 	}
 	if full {
 		w.freeze()

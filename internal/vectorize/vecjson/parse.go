@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"unicode/utf8"
-	"unsafe"
 )
 
 var (
@@ -96,18 +94,15 @@ func (p *parser) numbers(dims int) ([]float32, error) {
 	}
 	for {
 		p.space()
-		end := numberEnd(p.data, p.at)
-		if end == p.at {
+		x, n, ok := number(p.data[p.at:])
+		switch {
+		case n == 0:
 			return nil, fmt.Errorf("value %d is not a number", len(out))
-		}
-		token := p.data[p.at:end]
-		// The string does not outlive the call, and nobody writes to data meanwhile.
-		x, err := strconv.ParseFloat(unsafe.String(&token[0], len(token)), 32) //nolint:gosec // as the line above says
-		if err != nil || math.IsInf(x, 0) {
+		case !ok:
 			return nil, fmt.Errorf("value %d is not a number of 32 bits", len(out))
 		}
-		p.at = end
-		out = append(out, float32(x))
+		p.at += n
+		out = append(out, x)
 		if p.take(',') {
 			continue
 		}
@@ -116,43 +111,6 @@ func (p *parser) numbers(dims int) ([]float32, error) {
 		}
 		return out, nil
 	}
-}
-
-// numberEnd returns where the JSON number at i ends; i when there is none.
-func numberEnd(b []byte, i int) int {
-	start := i
-	if i < len(b) && b[i] == '-' {
-		i++
-	}
-	digits := func() bool {
-		from := i
-		for i < len(b) && b[i]-'0' <= 9 {
-			i++
-		}
-		return i > from
-	}
-	switch {
-	case i < len(b) && b[i] == '0':
-		i++
-	case !digits():
-		return start
-	}
-	if i < len(b) && b[i] == '.' {
-		i++
-		if !digits() {
-			return start
-		}
-	}
-	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
-		i++
-		if i < len(b) && (b[i] == '+' || b[i] == '-') {
-			i++
-		}
-		if !digits() {
-			return start
-		}
-	}
-	return i
 }
 
 // metadata reads an object, or null, and makes it compact.
@@ -338,4 +296,33 @@ func clip(s string) string {
 		return s[:most] + "…"
 	}
 	return s
+}
+
+// CutNumbers reads the array of numbers under a name of an object, of which there are
+// probably dims, and returns the object without it. It returns nil numbers, and the
+// object as it is, when there is none or what is there is no array; what else is wrong
+// with the object is left for who reads the rest.
+func CutNumbers(object []byte, name string, dims int) (numbers []float32, rest []byte, err error) {
+	p := parser{data: object}
+	if !p.take('{') {
+		return nil, object, nil
+	}
+	for {
+		start := p.at
+		key, err := p.text()
+		if err != nil || !p.take(':') {
+			return nil, object, nil //nolint:nilerr // for who reads the rest
+		}
+		p.space()
+		if key == name && p.at < len(p.data) && p.data[p.at] == '[' {
+			if numbers, err = p.numbers(dims); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", name, err)
+			}
+			rest = append(append(rest, object[:start]...), `"":0`...)
+			return numbers, append(rest, object[p.at:]...), nil
+		}
+		if _, err := p.raw(); err != nil || !p.take(',') {
+			return nil, object, nil //nolint:nilerr // for who reads the rest
+		}
+	}
 }

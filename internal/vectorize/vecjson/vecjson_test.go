@@ -3,6 +3,7 @@ package vecjson_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"id":"a","values":[NaN]}`, "value 0 is not a number"},
 		{`{"id":"a","values":[1,null]}`, "value 1 is not a number"},
 		{`{"id":"a","values":[1e39]}`, "value 0 is not a number of 32 bits"},
-		{`{"id":"a","values":[01]}`, "unexpected"},
+		{`{"id":"a","values":[01]}`, "not a number"},
 		{`{"id":"a","values":[1.]}`, "not a number"},
 		{`{"id":"a","values":[1,]}`, "not a number"},
 		{`{"id":"a","values":"1"}`, "not an array"},
@@ -101,6 +102,54 @@ func FuzzParse(f *testing.F) {
 		again, err := vecjson.Parse(vecjson.Append(nil, &v), 3)
 		if err != nil || again.ID != v.ID || again.Namespace != v.Namespace || !slices.Equal(again.Values, v.Values) || string(again.Metadata) != string(v.Metadata) {
 			t.Fatalf("%+v comes back as %+v: %v", v, again, err)
+		}
+	})
+}
+
+func TestCutNumbers(t *testing.T) {
+	for _, c := range []struct{ in, numbers, rest string }{
+		{`{"vector":[1,2],"topK":3}`, "[1 2]", `{"":0,"topK":3}`},
+		{` { "topK" : 3 , "vector" : [ 1 , 2 ] } `, "[1 2]", ` { "topK" : 3 ,"":0 } `},
+		{`{"a":{"vector":[1]},"vector":[]}`, "[]", `{"a":{"vector":[1]},"":0}`},
+		{`{"vector":"x"}`, "", `{"vector":"x"}`},
+		{`{"vectorId":"x"}`, "", `{"vectorId":"x"}`},
+		{`{}`, "", `{}`},
+		{`[1]`, "", `[1]`},
+		{``, "", ``},
+	} {
+		numbers, rest, err := vecjson.CutNumbers([]byte(c.in), "vector", 2)
+		got := ""
+		if numbers != nil {
+			got = fmt.Sprint(numbers)
+		}
+		if err != nil || got != c.numbers || string(rest) != c.rest {
+			t.Errorf("%s: %s and %s, %v", c.in, got, rest, err)
+		}
+	}
+	if _, _, err := vecjson.CutNumbers([]byte(`{"vector":[1,"x"]}`), "vector", 2); err == nil {
+		t.Error("a string among numbers was read")
+	}
+}
+
+// FuzzCutNumbers holds that what is cut out and what is left are what encoding/json
+// finds in the whole.
+func FuzzCutNumbers(f *testing.F) {
+	f.Add([]byte(`{"vector":[1,2],"topK":3}`))
+	f.Add([]byte(`{"topK":3,"vector":[1e9,-2.5],"filter":{"a":["b"]}}`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		numbers, rest, err := vecjson.CutNumbers(in, "vector", 2)
+		var whole, left map[string]json.RawMessage
+		if json.Unmarshal(in, &whole) != nil {
+			if err == nil && json.Unmarshal(rest, &left) == nil {
+				t.Errorf("%q is no JSON, and what is left of it is: %q", in, rest)
+			}
+			return
+		}
+		if err != nil || numbers == nil || len(whole["vector"]) == 0 || whole["vector"][0] != '[' {
+			return
+		}
+		if err := json.Unmarshal(rest, &left); err != nil {
+			t.Errorf("%q leaves %q: %v", in, rest, err)
 		}
 	})
 }

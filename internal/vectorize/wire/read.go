@@ -90,11 +90,19 @@ type queryJSON struct {
 	Exact          bool            `json:"exact"` // ours
 }
 
-// Query reads a query.
-func Query(body []byte) (*vectorize.Query, error) {
+// Query reads a query to an index of so many dimensions.
+func Query(body []byte, dims int) (*vectorize.Query, error) {
 	var in queryJSON
-	if err := decode(body, &in); err != nil {
+	// The vector is nearly all of it, and encoding/json is slow with numbers.
+	vector, rest, err := vecjson.CutNumbers(body, "vector", dims)
+	if err != nil {
+		return nil, bodyError(err.Error())
+	}
+	if err := decode(rest, &in); err != nil {
 		return nil, err
+	}
+	if vector != nil {
+		in.Vector = &vector
 	}
 	q := &vectorize.Query{Namespace: in.Namespace, Filter: in.Filter, ReturnValues: in.ReturnValues, Exact: in.Exact}
 	if in.TopK != nil {
@@ -112,7 +120,6 @@ func Query(body []byte) (*vectorize.Query, error) {
 	default:
 		q.VectorID = *in.VectorID
 	}
-	var err error
 	q.Metadata, err = level(in.ReturnMetadata)
 	return q, err
 }
