@@ -102,7 +102,7 @@ func (o *Options) bundle(ctx context.Context, r *Result, rules ruleSet, f format
 		Define: o.defines(), JSXFactory: o.JSXFactory, JSXFragment: o.JSXFragment, Tsconfig: o.TSConfig,
 		Metafile: true, LogLevel: api.LogLevelSilent,
 		Inject:  node.injects(),
-		Plugins: []api.Plugin{o.aliases(), collect.plugin(), node.plugin(f), runtimeModules(f)},
+		Plugins: []api.Plugin{o.aliases(), o.assetFolders(), collect.plugin(), node.plugin(f), runtimeModules(f)},
 	}
 	if o.SourceMaps {
 		opts.Sourcemap = api.SourceMapLinked

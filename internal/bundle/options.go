@@ -37,6 +37,10 @@ type Options struct {
 	// NodeEnv is what process.env.NODE_ENV is replaced with; "" means "production".
 	NodeEnv string
 
+	// AssetFolder makes a folder that is imported with "assets:" a part of the site and returns its path there, from
+	// "/" on; nil: no such import is known. It is called by one at a time.
+	AssetFolder func(dir string) (string, error)
+
 	// Objects and Workflows are classes that Main must export.
 	Objects, Workflows []string
 }
@@ -53,6 +57,25 @@ const (
 	Data         Kind = "buffer"
 	SourceMap    Kind = "source-map"
 )
+
+// ContentType is the kind in an upload; "" for one that is unknown.
+func (k Kind) ContentType() string {
+	switch k {
+	case ESModule:
+		return "application/javascript+module"
+	case CommonJS:
+		return "application/javascript"
+	case CompiledWasm:
+		return "application/wasm"
+	case Text:
+		return "text/plain"
+	case Data:
+		return "application/octet-stream"
+	case SourceMap:
+		return "application/source-map"
+	}
+	return ""
+}
 
 // Module is one part of an upload.
 type Module struct {

@@ -33,11 +33,14 @@ func folder(t *testing.T, names ...string) string {
 
 func TestOrder(t *testing.T) {
 	want := []string{
-		"api/users/me.js", "api/users/[id]/posts.ts", "api/users/[id].js", "api/users/index.js", "api/_middleware.js", "api/[[all]].js", "zoo.js", "[page].js", "index.js",
+		"api/users/[id]/posts.ts", "api/users/me.js", "api/users/[id].js", "api/users/index.js", "api/[[all]].js", "zoo.js", "api/_middleware.js", "[page].js", "index.js",
 	}
 	given := slices.Clone(want)
 	slices.Reverse(given)
-	dir := folder(t, append(given, "lib.js", "notes.md", "types.d.ts", "node_modules/x/index.js")...)
+	dir := folder(t, append(given, "lib.js", "notes.md", "types.d.ts", "node_modules/x/index.js", "mention.js")...)
+	if err := os.WriteFile(filepath.Join(dir, "mention.js"), []byte("export const x = 1 // no onRequest"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	routes, err := functions.Scan(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -50,11 +53,23 @@ func TestOrder(t *testing.T) {
 		}
 		got = append(got, filepath.ToSlash(rel))
 	}
-	// Of one path, the files come in the order of their names.
-	if len(got) != len(want) || slices.Index(got, "api/users/me.js") > slices.Index(got, "api/users/[id].js") ||
-		slices.Index(got, "api/users/[id]/posts.ts") > slices.Index(got, "api/users/[id].js") || slices.Index(got, "api/[[all]].js") < slices.Index(got, "api/users/[id].js") ||
-		slices.Index(got, "[page].js") < slices.Index(got, "zoo.js") || got[len(got)-1] != "index.js" {
-		t.Errorf("the order is %q", got)
+	at := func(name string) int { return slices.Index(got, name) }
+	// The longer path first, then the more exact one; the rest is by name.
+	for _, pair := range [][2]string{
+		{"api/users/[id]/posts.ts", "api/users/me.js"},
+		{"api/users/me.js", "api/users/[id].js"},
+		{"api/users/[id].js", "api/users/index.js"},
+		{"api/users/index.js", "api/[[all]].js"},
+		{"api/[[all]].js", "zoo.js"},
+		{"zoo.js", "[page].js"},
+		{"[page].js", "index.js"},
+	} {
+		if at(pair[0]) > at(pair[1]) {
+			t.Errorf("%s comes after %s: %q", pair[0], pair[1], got)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("the routes are %q, want %q", got, want)
 	}
 }
 
@@ -64,6 +79,7 @@ func TestRoutesJSON(t *testing.T) {
 		want  string
 	}{
 		{[]string{"api/hello.js", "users/[id].js", "deep/[[path]].js"}, `["/api/hello","/deep/*","/users/*"]`},
+		{[]string{"user-[id].js"}, `["/user-*"]`},
 		{[]string{"api/hello.js", "api/_middleware.js"}, `["/api/*"]`},
 		{[]string{"_middleware.js", "a.js"}, `["/*"]`},
 		{[]string{"index.js"}, `["/"]`},
@@ -92,7 +108,7 @@ func TestRoutesJSON(t *testing.T) {
 }
 
 func TestRefusedNames(t *testing.T) {
-	for _, files := range [][]string{{"[[all]]/x.js"}, {"[a b].js"}, {"[].js"}, {"a.js", "a.ts"}, {"[x].js", "[y].js"}, {"a.js", "a/index.js"}} {
+	for _, files := range [][]string{{"[[all]]/x.js"}, {"[a b].js"}, {"[].js"}, {"x-[[all]].js"}, {"a.js", "a.ts"}, {"[x].js", "[y].js"}, {"a.js", "a/index.js"}} {
 		_, err := functions.Scan(folder(t, files...))
 		if own := new(functions.Error); !errors.As(err, &own) {
 			t.Errorf("%q: %v", files, err)

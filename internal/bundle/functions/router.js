@@ -17,51 +17,60 @@ function handlersOf(file, method) {
   return found;
 }
 
-// Compares a path with a route. Whole says that nothing may be left over. The
-// result is the parameters, or undefined.
-function match(route, parts, whole) {
-  const params = {};
-  let i = 0;
-  for (const { s, p, r } of route) {
-    if (r !== undefined) {
-      const rest = parts.slice(i);
-      if (rest.length > 0) params[r] = rest;
-      return params;
-    }
-    if (i >= parts.length) return undefined;
-    if (p !== undefined) params[p] = parts[i];
-    else if (s.toLowerCase() !== parts[i].toLowerCase()) return undefined;
-    i++;
-  }
-  return whole && i < parts.length ? undefined : params;
+// The router is made once, not with every request.
+const TABLE = ROUTES.map(({ path, mount, params, middleware }, i) => ({
+  file: FILES[i],
+  path: new RegExp(path, "i"),
+  mount: new RegExp(mount, "i"),
+  params,
+  middleware,
+}));
+
+function paramsOf(route, found) {
+  const out = Object.create(null);
+  route.params.forEach(({ name, rest }, i) => {
+    const text = found[i + 1];
+    if (text !== undefined) out[name] = rest ? text.split("/") : text;
+  });
+  return out;
 }
 
-function partsOf(pathname) {
-  const parts = pathname.split("/").slice(1);
-  if (parts.at(-1) === "") parts.pop(); // a slash at the end makes no difference
-  return parts;
+// The beginning of a path that is "text" where slashes in a row count as one.
+function beginning(pathname, text) {
+  let end = 0;
+  for (const c of text) {
+    end += c.length;
+    if (c === "/") while (pathname[end] === "/") end++;
+  }
+  return pathname.slice(0, end);
 }
 
 // What answers a request, in the order in which each calls the next.
 function chain(request) {
-  const parts = partsOf(new URL(request.url).pathname);
+  const { pathname } = new URL(request.url);
+  // Files are found with slashes in a row as one, so what is in front of them must
+  // not be missed with more.
+  const plain = pathname.replace(/\/+/g, "/");
   const out = [];
-  const add = (i, params, all) => {
-    for (const handler of all) out.push({ handler, params, path: ROUTES[i].mount });
+  const add = (params, path, all) => {
+    for (const handler of all) out.push({ handler, params, path });
   };
   // Middleware from the outside to the inside: the shortest path first. What is
   // for all methods is around what is for one.
-  for (let i = ROUTES.length - 1; i >= 0; i--) {
-    if (!ROUTES[i].middleware) continue;
-    const params = match(ROUTES[i].path, parts, false);
-    if (params !== undefined) for (const all of handlersOf(FILES[i], request.method).reverse()) add(i, params, all);
+  for (const route of TABLE.toReversed()) {
+    if (!route.middleware) continue;
+    const found = route.path.exec(pathname) ?? route.path.exec(plain);
+    if (found === null) continue;
+    const own = route.mount.exec(pathname);
+    const path = own !== null ? own[0] : beginning(pathname, route.mount.exec(plain)[0]);
+    for (const all of handlersOf(route.file, request.method).reverse()) add(paramsOf(route, found), path, all);
   }
-  for (let i = 0; i < ROUTES.length; i++) {
-    if (ROUTES[i].middleware) continue;
-    const params = match(ROUTES[i].path, parts, true);
-    const [first] = params === undefined ? [] : handlersOf(FILES[i], request.method);
+  for (const route of TABLE) {
+    if (route.middleware) continue;
+    const found = route.path.exec(pathname);
+    const [first] = found === null ? [] : handlersOf(route.file, request.method);
     if (first !== undefined) {
-      add(i, params, first);
+      add(paramsOf(route, found), found[0], first);
       break;
     }
   }
@@ -112,8 +121,9 @@ export default {
     } catch (error) {
       if (!open) throw error;
       console.error(error);
-      const { url, method, headers } = request; // its body may be read already
-      return writable(await env.ASSETS.fetch(new Request(url, { method, headers })));
+      const { url, method, headers } = request;
+      const rest = request.bodyUsed ? new Request(url, { method, headers }) : request;
+      return writable(await env.ASSETS.fetch(rest));
     }
   },
 };

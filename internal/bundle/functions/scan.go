@@ -3,6 +3,7 @@ package functions
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
 )
 
 // Error is a folder of functions that cannot be built.
@@ -20,25 +23,16 @@ type Error struct{ Text string }
 // Error returns the text.
 func (e *Error) Error() string { return e.Text }
 
-// Segment is a part of a route's path: one of its fields is set.
-type Segment struct {
-	Static string `json:"s,omitempty"`
-	Param  string `json:"p,omitempty"` // one segment of any text
-	Rest   string `json:"r,omitempty"` // all that follow, if any
-}
-
 // Route is one file of functions.
 type Route struct {
 	File       string // absolute
 	Segments   []Segment
-	Mount      string // path of its folder
+	Mount      []Segment // of its folder
 	Middleware bool
 }
 
 // maxFiles bounds the files of one folder.
 const maxFiles = 10_000
-
-var paramName = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]*$`)
 
 // Scan reads a folder of functions. Files that have no handler are left out: they
 // are what the others import. The error is an [*Error] when a name is no route.
@@ -72,7 +66,7 @@ func Scan(dir string) ([]Route, error) {
 	slices.SortFunc(out, compare)
 	for i := 1; i < len(out); i++ {
 		if out[i].Middleware == out[i-1].Middleware && out[i].path() == out[i-1].path() {
-			return nil, &Error{Text: fmt.Sprintf("the functions %s and %s have the same route %s", base(dir, out[i-1].File), base(dir, out[i].File), out[i].path())}
+			return nil, &Error{Text: fmt.Sprintf("the functions %s and %s have the same route %s", base(dir, out[i-1].File), base(dir, out[i].File), out[i].text())}
 		}
 	}
 	return out, nil
@@ -81,15 +75,14 @@ func Scan(dir string) ([]Route, error) {
 func scanFile(dir, file string) (r Route, ok bool, err error) {
 	ext := filepath.Ext(file)
 	switch ext {
-	case ".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx":
+	case ".js", ".mjs", ".ts", ".tsx", ".jsx":
 	default:
 		return r, false, nil
 	}
 	if strings.HasSuffix(file, ".d.ts") {
 		return r, false, nil
 	}
-	text, err := os.ReadFile(file) //nolint:gosec // the user's own
-	if err != nil || !bytes.Contains(text, []byte("onRequest")) {
+	if ok, err := hasHandler(dir, file); err != nil || !ok {
 		return r, false, err
 	}
 	rel, err := filepath.Rel(dir, strings.TrimSuffix(file, ext))
@@ -97,9 +90,9 @@ func scanFile(dir, file string) (r Route, ok bool, err error) {
 		return r, false, err
 	}
 	folder, name := path.Split(filepath.ToSlash(rel))
-	r = Route{File: file, Mount: "/" + strings.TrimSuffix(folder, "/")}
+	r = Route{File: file}
 	switch name {
-	case "_middleware":
+	case "_middleware", "_middleware_":
 		r.Middleware = true
 		rel = folder
 	case "index":
@@ -107,69 +100,80 @@ func scanFile(dir, file string) (r Route, ok bool, err error) {
 	default:
 		rel = folder + name
 	}
-	r.Segments, err = segments(strings.Trim(rel, "/"), base(dir, file))
+	if r.Segments, err = parse(rel, base(dir, file)); err != nil {
+		return r, false, err
+	}
+	r.Mount, err = parse(folder, base(dir, file))
 	return r, err == nil, err
 }
 
-func segments(rel, file string) (out []Segment, err error) {
-	if rel == "" {
-		return nil, nil
+// maxSource bounds a file of functions, in bytes.
+const maxSource = 64 << 20
+
+// hasHandler says whether a file exports a handler. The bundler looks at it alone; it reads only what can have one.
+func hasHandler(dir, file string) (bool, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return false, &Error{Text: fmt.Sprintf("the function %s cannot be read: a link that leads nowhere?", base(dir, file))}
+	case !info.Mode().IsRegular():
+		return false, nil
+	case info.Size() > maxSource:
+		return false, &Error{Text: fmt.Sprintf("the function %s is larger than %d bytes", base(dir, file), maxSource)}
 	}
-	parts := strings.Split(rel, "/")
-	for i, part := range parts {
-		var s Segment
-		switch {
-		case strings.HasPrefix(part, "[[") && strings.HasSuffix(part, "]]"):
-			if s.Rest = part[2 : len(part)-2]; i != len(parts)-1 {
-				return nil, &Error{Text: fmt.Sprintf("the function %s has %s before the end of its path; it stands for all that follows", file, part)}
-			}
-		case strings.HasPrefix(part, "[") && strings.HasSuffix(part, "]"):
-			s.Param = part[1 : len(part)-1]
-		default:
-			s.Static = part
-		}
-		if name := s.Param + s.Rest; s.Static == "" && !paramName.MatchString(name) {
-			return nil, &Error{Text: fmt.Sprintf("the function %s has a parameter %q; a name has letters, digits, _ and $", file, name)}
-		}
-		out = append(out, s)
+	text, err := os.ReadFile(file) //nolint:gosec // the user's own
+	if err != nil || !bytes.Contains(text, []byte("onRequest")) {
+		return false, err
 	}
-	return out, nil
+	built := api.Build(api.BuildOptions{EntryPoints: []string{file}, Metafile: true, LogLevel: api.LogLevelSilent, AbsWorkingDir: dir, Outdir: dir})
+	if len(built.Errors) > 0 {
+		return true, nil // the bundling that follows says what is wrong, with the line
+	}
+	var meta struct {
+		Outputs map[string]struct {
+			Exports []string `json:"exports"`
+		} `json:"outputs"`
+	}
+	if err := json.Unmarshal([]byte(built.Metafile), &meta); err != nil {
+		return false, fmt.Errorf("read the bundler's description of %s: %w", file, err)
+	}
+	for _, out := range meta.Outputs {
+		if slices.ContainsFunc(out.Exports, handlerName.MatchString) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
-// compare puts what is more exact first: a text before a parameter, a parameter
-// before all that follows, and a longer path before a shorter one.
+var handlerName = regexp.MustCompile(`^onRequest(Get|Post|Put|Patch|Delete|Options|Head)?$`)
+
+// compare puts the longer path first, and of equally long ones the more exact: a text before a parameter, a parameter
+// before all that follows.
 func compare(a, b Route) int {
-	for i := range min(len(a.Segments), len(b.Segments)) {
-		if c := cmp.Or(cmp.Compare(a.Segments[i].rank(), b.Segments[i].rank()), strings.Compare(a.Segments[i].Static, b.Segments[i].Static)); c != 0 {
+	if c := cmp.Compare(len(b.Segments), len(a.Segments)); c != 0 {
+		return c
+	}
+	for i := range a.Segments {
+		if c := cmp.Compare(a.Segments[i].rank(), b.Segments[i].rank()); c != 0 {
 			return c
 		}
 	}
-	return cmp.Or(cmp.Compare(len(b.Segments), len(a.Segments)), strings.Compare(a.File, b.File))
+	return cmp.Or(strings.Compare(a.text(), b.text()), strings.Compare(a.File, b.File))
 }
 
-func (s Segment) rank() int {
-	switch {
-	case s.Static != "":
-		return 0
-	case s.Param != "":
-		return 1
-	}
-	return 2
-}
+// text writes the route for people.
+func (r *Route) text() string { return r.write(Segment.text) }
 
 // path writes the route without the names of its parameters, for comparison.
 func (r *Route) path() string {
+	return r.write(func(s Segment) string { return strings.ToLower(s.shape()) })
+}
+
+func (r *Route) write(segment func(Segment) string) string {
 	var b strings.Builder
 	for _, s := range r.Segments {
 		b.WriteByte('/')
-		switch {
-		case s.Static != "":
-			b.WriteString(strings.ToLower(s.Static))
-		case s.Param != "":
-			b.WriteByte(':')
-		default:
-			b.WriteByte('*')
-		}
+		b.WriteString(segment(s))
 	}
 	return cmp.Or(b.String(), "/")
 }

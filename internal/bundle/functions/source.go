@@ -16,9 +16,10 @@ var router string
 func Source(routes []Route) (string, error) {
 	var b strings.Builder
 	type entry struct {
-		Path       []Segment `json:"path"`
-		Mount      string    `json:"mount"`
-		Middleware bool      `json:"middleware"`
+		Path       string  `json:"path"`
+		Mount      string  `json:"mount"`
+		Params     []Param `json:"params"`
+		Middleware bool    `json:"middleware"`
 	}
 	list := make([]entry, len(routes))
 	for i, r := range routes {
@@ -27,7 +28,10 @@ func Source(routes []Route) (string, error) {
 			return "", fmt.Errorf("functions: %w", err)
 		}
 		fmt.Fprintf(&b, "import * as f%d from %s;\n", i, file)
-		list[i] = entry{Path: append([]Segment{}, r.Segments...), Mount: r.Mount, Middleware: r.Middleware}
+		list[i] = entry{Path: exact(r.Segments), Mount: prefix(r.Mount), Params: params(r.Segments), Middleware: r.Middleware}
+		if r.Middleware {
+			list[i].Path = prefix(r.Segments)
+		}
 	}
 	raw, err := json.Marshal(list)
 	if err != nil {
@@ -78,11 +82,14 @@ func RoutesJSON(routes []Route) (string, error) {
 func (r *Route) rule() string {
 	var b strings.Builder
 	for _, s := range r.Segments {
-		if s.Static == "" {
+		if s[0].Rest != "" {
 			return b.String() + "/*"
 		}
 		b.WriteByte('/')
-		b.WriteString(s.Static)
+		if s.rank() > 0 {
+			return b.String() + s[0].Text + "*"
+		}
+		b.WriteString(s[0].Text)
 	}
 	if r.Middleware {
 		return b.String() + "/*"
