@@ -21,15 +21,22 @@ import (
 
 // Assets are the static files of a version. Only their names, hashes and sizes are in memory.
 type Assets struct {
-	fsys     fs.FS
 	manifest map[string]manifestEntry
-	files    map[string]string // hash → file
+	files    map[string]assetFile // by hash
 	// Progress, when set, is told how many of the files that the platform asked for it has. Calls come
 	// one at a time.
 	Progress func(done, total int)
 	// Headers and Redirects are the texts of the files _headers and _redirects, which are no assets.
 	Headers, Redirects string
 }
+
+// assetFile is where a content is.
+type assetFile struct {
+	fsys fs.FS
+	name string
+}
+
+func (f assetFile) read() ([]byte, error) { return fs.ReadFile(f.fsys, f.name) }
 
 type manifestEntry struct {
 	Hash string `json:"hash"`
@@ -47,7 +54,19 @@ var ErrAssetsIgnore = errors.New("client: the assets folder has a file .assetsig
 // slash-separated paths ignore says so. With a nil ignore it leaves none out, and then the folder may
 // not have a file .assetsignore ([ErrAssetsIgnore]).
 func ReadAssets(ctx context.Context, fsys fs.FS, ignore func(name string) bool) (*Assets, error) {
-	a := &Assets{fsys: fsys, manifest: map[string]manifestEntry{}, files: map[string]string{}}
+	a := &Assets{manifest: map[string]manifestEntry{}, files: map[string]assetFile{}}
+	if err := a.walk(ctx, fsys, "", ignore); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// AddFolder adds all files of another folder, whose path among the assets is at.
+func (a *Assets) AddFolder(ctx context.Context, fsys fs.FS, at string) error {
+	return a.walk(ctx, fsys, strings.Trim(at, "/")+"/", func(string) bool { return false })
+}
+
+func (a *Assets) walk(ctx context.Context, fsys fs.FS, at string, ignore func(string) bool) error {
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -58,17 +77,17 @@ func ReadAssets(ctx context.Context, fsys fs.FS, ignore func(name string) bool) 
 		if d.IsDir() {
 			return nil
 		}
-		return a.add(name, ignore)
+		return a.add(fsys, at, name, ignore)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read assets: %w", err)
+		return fmt.Errorf("read assets: %w", err)
 	}
-	return a, nil
+	return nil
 }
 
-func (a *Assets) add(name string, ignore func(string) bool) error {
+func (a *Assets) add(fsys fs.FS, at, name string, ignore func(string) bool) error {
 	switch {
-	case name == ".assetsignore":
+	case at+name == ".assetsignore":
 		if ignore == nil {
 			return ErrAssetsIgnore
 		}
@@ -76,11 +95,11 @@ func (a *Assets) add(name string, ignore func(string) bool) error {
 	case ignore != nil && ignore(name):
 		return nil
 	}
-	content, err := fs.ReadFile(a.fsys, name)
+	content, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return err
 	}
-	switch name {
+	switch at + name {
 	case "_headers":
 		a.Headers = string(content)
 		return nil
@@ -89,8 +108,8 @@ func (a *Assets) add(name string, ignore func(string) bool) error {
 		return nil
 	}
 	hash := assets.Hash(content, extension(name))
-	a.manifest["/"+name] = manifestEntry{Hash: hash, Size: int64(len(content))}
-	a.files[hash] = name
+	a.manifest["/"+at+name] = manifestEntry{Hash: hash, Size: int64(len(content))}
+	a.files[hash] = assetFile{fsys, name}
 	return nil
 }
 
@@ -172,16 +191,16 @@ func (a *Assets) reporter(buckets [][]string) func(more int) {
 func (c *Client) uploadBucket(ctx context.Context, jwt string, a *Assets, bucket []string) (string, error) {
 	var form formBody
 	for _, hash := range bucket {
-		name, ok := a.files[hash]
+		file, ok := a.files[hash]
 		if !ok {
 			return "", fmt.Errorf("upload assets: the platform asks for %q, which is none of them", hash)
 		}
-		content, err := fs.ReadFile(a.fsys, name)
+		content, err := file.read()
 		if err != nil {
 			return "", fmt.Errorf("upload assets: %w", err)
 		}
 		form.parts = append(form.parts, formPart{
-			name: hash, contentType: ContentType(name), content: base64.StdEncoding.AppendEncode(nil, content),
+			name: hash, contentType: ContentType(file.name), content: base64.StdEncoding.AppendEncode(nil, content),
 		})
 	}
 	r := request{

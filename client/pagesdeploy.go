@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/http"
 	"slices"
@@ -122,22 +121,46 @@ func (p *PagesCode) bundle() ([]byte, error) {
 	return io.ReadAll(open())
 }
 
-// uploadPages brings those files to the platform that it does not have yet.
-func (c *Client) uploadPages(ctx context.Context, project string, a *Assets) error {
+// MissingPages says how many of the contents the platform does not have yet, and how many bytes they are.
+func (c *Client) MissingPages(ctx context.Context, project string, a *Assets) (files int, size int64, err error) {
+	_, missing, err := c.missingPages(ctx, project, a)
+	if err != nil {
+		return 0, 0, err
+	}
+	want := make(map[string]bool, len(missing))
+	for _, h := range missing {
+		want[h] = true
+	}
+	for _, e := range a.manifest {
+		if want[e.Hash] {
+			want[e.Hash] = false // once, however many files have it
+			size += e.Size
+		}
+	}
+	return len(missing), size, nil
+}
+
+func (c *Client) missingPages(ctx context.Context, project string, a *Assets) (jwt string, missing []string, err error) {
 	type token struct {
 		JWT string `json:"jwt"`
 	}
 	t, err := result[token](ctx, c, http.MethodGet, c.pagesPath(project, "upload-token"), nil, nil)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
 	hashes := make([]string, 0, len(a.files))
 	for hash := range a.files {
 		hashes = append(hashes, hash)
 	}
 	slices.Sort(hashes)
-	var missing []string
-	if err := c.pagesAssets(ctx, t.JWT, "check-missing", map[string]any{"hashes": hashes}, &missing); err != nil {
+	err = c.pagesAssets(ctx, t.JWT, "check-missing", map[string]any{"hashes": hashes}, &missing)
+	return t.JWT, missing, err
+}
+
+// uploadPages brings those files to the platform that it does not have yet.
+func (c *Client) uploadPages(ctx context.Context, project string, a *Assets) error {
+	jwt, missing, err := c.missingPages(ctx, project, a)
+	if err != nil {
 		return err
 	}
 	buckets := a.pagesBuckets(missing)
@@ -149,7 +172,7 @@ func (c *Client) uploadPages(ctx context.Context, project string, a *Assets) err
 	group.SetLimit(assetUploads)
 	for _, bucket := range buckets {
 		group.Go(func() error {
-			if err := c.uploadPagesBucket(ctx, t.JWT, a, bucket); err != nil {
+			if err := c.uploadPagesBucket(ctx, jwt, a, bucket); err != nil {
 				return err
 			}
 			report(len(bucket))
@@ -187,15 +210,15 @@ func (c *Client) uploadPagesBucket(ctx context.Context, jwt string, a *Assets, b
 	}
 	list := make([]asset, 0, len(bucket))
 	for _, hash := range bucket {
-		name, ok := a.files[hash]
+		file, ok := a.files[hash]
 		if !ok {
 			return fmt.Errorf("upload files: the platform asks for %q, which is none of them", hash)
 		}
-		content, err := fs.ReadFile(a.fsys, name)
+		content, err := file.read()
 		if err != nil {
 			return fmt.Errorf("upload files: %w", err)
 		}
-		kind := ContentType(name)
+		kind := ContentType(file.name)
 		if i := strings.IndexByte(kind, ';'); i >= 0 {
 			kind = kind[:i] // the platform adds the charset
 		}

@@ -3,13 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/selvage-dev/selvage/internal/bundle"
-	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/project"
 )
 
@@ -144,17 +142,5 @@ func (p *plan) write(dir string) error {
 	if p.built == nil {
 		return nil
 	}
-	for _, m := range slices.Concat([]bundle.Module{p.built.Main}, p.built.Modules, p.built.SourceMaps) {
-		file := filepath.Join(dir, filepath.FromSlash(m.Name))
-		if !filepath.IsLocal(filepath.FromSlash(m.Name)) {
-			return fmt.Errorf("the module %q has a name that leads out of %s; it was not written", m.Name, dir)
-		}
-		if err := fsx.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		if err := fsx.WriteFile(file, m.Content, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeModules(dir, slices.Concat([]bundle.Module{p.built.Main}, p.built.Modules, p.built.SourceMaps))
 }

@@ -26,8 +26,8 @@ leads to its latest, and production the one that visitors know.`,
 		RunE: group,
 	}
 	cmd.AddCommand(
-		a.pagesCreate(), a.pagesList(), a.pagesDeploy(), a.pagesDeployments(), a.pagesPromote(), a.pagesRollback(),
-		a.pagesLogs(), a.pagesOpen(), a.pagesDelete(), a.pagesSecret(), a.pagesBuilds(),
+		a.pagesCreate(), a.pagesList(), a.pagesDeployCommand(), a.pagesDeployments(), a.pagesPromote(), a.pagesRollback(),
+		a.pagesLogs(), a.pagesOpen(), a.pagesDelete(), a.pagesSecret(), a.pagesBuilds(), a.pagesPack(),
 	)
 	return cmd
 }

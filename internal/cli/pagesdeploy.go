@@ -2,12 +2,10 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,17 +14,17 @@ import (
 
 	"github.com/selvage-dev/selvage/client"
 	"github.com/selvage-dev/selvage/internal/bundle"
-	"github.com/selvage-dev/selvage/internal/bundle/functions"
+	"github.com/selvage-dev/selvage/internal/bundle/site"
 	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/project"
 )
 
 type pagesFlags struct {
-	project, branch, hash, message, functions string
-	dirty, create                             bool
+	project, branch, hash, message, functions, outdir string
+	dirty, create, dry                                bool
 }
 
-func (a *app) pagesDeploy() *cobra.Command {
+func (a *app) pagesDeployCommand() *cobra.Command {
 	f := &pagesFlags{}
 	cmd := &cobra.Command{
 		Use:   "deploy [DIR]",
@@ -40,14 +38,25 @@ A wrangler file with "pages_build_output_dir" gives the folder, the project's na
 and the bindings of the Functions.`,
 		Example: `  selvage pages deploy dist --project docs
   selvage pages deploy dist --project docs --branch try-new-menu
+  selvage pages deploy dist --project docs --dry-run
   selvage pages deploy                      # all from wrangler.jsonc`,
 		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.pagesSite(cmd.Context(), f, args)
+			d, err := a.newPagesDeploy(f, args)
 			if err != nil {
 				return err
 			}
-			return a.sendPages(cmd.Context(), f, s)
+			c, err := a.connect()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			ctx, cancel := context.WithTimeout(cmd.Context(), uploadTimeout)
+			defer cancel()
+			if d.c, err = settleAccount(ctx, c); err != nil {
+				return err
+			}
+			return d.run(ctx)
 		},
 	}
 	flags := cmd.Flags()
@@ -58,89 +67,139 @@ and the bindings of the Functions.`,
 	flags.BoolVar(&f.dirty, "commit-dirty", false, "say that files were changed since the commit")
 	flags.StringVar(&f.functions, "functions", "functions", "folder of functions")
 	flags.BoolVar(&f.create, "create", false, "make the project if there is none")
+	flags.BoolVar(&f.dry, "dry-run", false, "build, and show what would be uploaded and deployed, but change nothing")
+	flags.StringVar(&f.outdir, "outdir", "", "folder to write the built modules of the Functions to")
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	return cmd
 }
 
-// pagesSite is what there is to deploy.
-type pagesSite struct {
-	name   string
-	root   string // the project's folder
-	dir    string // the site's
-	config *project.Config
-	upload client.PagesUpload
+// pagesDeploy is one deployment on its way.
+type pagesDeploy struct {
+	a      *app
+	c      *client.Client
+	flags  *pagesFlags
+	dir    string // the current folder
+	output string // absolute; "": as the wrangler file says
+	name   string // of the project
+	commit client.PagesCommit
 }
 
-func (a *app) pagesSite(ctx context.Context, f *pagesFlags, args []string) (*pagesSite, error) {
-	root, err := os.Getwd()
+func (a *app) newPagesDeploy(f *pagesFlags, args []string) (*pagesDeploy, error) {
+	dir, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("find the current folder: %w", err)
 	}
-	s := &pagesSite{root: root, name: f.project}
-	commit, err := repository(root)
+	d := &pagesDeploy{a: a, flags: f, dir: dir, name: f.project}
+	here, err := repository(dir)
 	if err != nil {
 		return nil, err
 	}
-	s.upload.Commit = client.PagesCommit{Branch: f.branch, Hash: f.hash, Message: f.message, Dirty: f.dirty}
+	d.commit = client.PagesCommit{Branch: f.branch, Hash: f.hash, Message: f.message, Dirty: f.dirty}
 	if f.branch == "" {
-		s.upload.Commit.Branch = commit.Branch
+		d.commit.Branch = here.Branch
 	}
-	if f.hash == "" && (f.branch == "" || f.branch == commit.Branch) {
-		s.upload.Commit.Hash = commit.Hash
+	if f.hash == "" && (f.branch == "" || f.branch == here.Branch) {
+		d.commit.Hash = here.Hash
 	}
-	if err := s.configure(a); err != nil {
+	if len(args) == 1 {
+		if d.output, err = filepath.Abs(args[0]); err != nil {
+			return nil, fmt.Errorf("find the folder: %w", err)
+		}
+	}
+	// For which environment counts is known only when the project's production branch is.
+	s, err := site.Settings(site.Options{Dir: dir})
+	if err != nil {
 		return nil, err
 	}
 	switch {
-	case len(args) == 1:
-		s.dir = args[0]
-	case s.config != nil:
-		s.dir = filepath.Join(s.root, s.config.PagesOutput)
-	default:
+	case d.output == "" && s.Config == nil:
 		return nil, errors.New("which folder? Give it as an argument, or as \"pages_build_output_dir\" in a wrangler file here")
-	}
-	if s.dir, err = filepath.Abs(s.dir); err != nil {
-		return nil, err
-	}
-	if info, err := os.Stat(s.dir); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("%s is no folder; build the site first", s.dir)
-	}
-	if s.name == "" {
+	case d.name == "" && s.Config == nil:
 		return nil, errors.New("which project? Give --project, or \"name\" in a wrangler file here")
+	case d.name == "":
+		d.name = s.Config.Name
 	}
-	if s.upload.Assets, err = client.ReadAssets(ctx, os.DirFS(s.dir), notOfSite); err != nil {
-		return nil, err
-	}
-	return s, s.code(ctx, filepath.Join(s.root, f.functions))
+	return d, nil
 }
 
-// configure reads the wrangler file here, if there is one of a Pages project.
-func (s *pagesSite) configure(a *app) error {
-	c, err := project.Load(project.Options{Dir: s.root, Pages: true})
-	if errors.Is(err, project.ErrNoConfig) {
-		return nil
-	}
-	if c != nil {
-		for _, w := range c.Warnings {
-			a.warn(w)
-		}
-	}
+// run builds and deploys.
+func (d *pagesDeploy) run(ctx context.Context) error {
+	p, err := d.project(ctx)
 	if err != nil {
-		if c != nil && c.PagesOutput == "" && s.name != "" {
-			return nil // it is the file of a Worker: the project's own settings count
-		}
 		return err
 	}
-	text, err := os.ReadFile(c.File)
+	if d.commit.Branch == "" {
+		d.commit.Branch = p.Branch
+	}
+	environment := project.PagesPreview
+	if d.commit.Branch == p.Branch {
+		environment = project.PagesProduction
+	}
+	settings := p.Configs[environment]
+	s, err := site.Read(ctx, site.Options{
+		Dir: d.dir, Environment: environment, Output: d.output, Functions: d.flags.functions,
+		CompatibilityDate: settings.Date, CompatibilityFlags: settings.Flags,
+	})
 	if err != nil {
-		return fmt.Errorf("read %s: %w", c.File, err)
+		return err
 	}
-	sum := sha256.Sum256(text)
-	s.config, s.root, s.upload.ConfigHash = c, c.Root, hex.EncodeToString(sum[:])
-	if s.name == "" {
-		s.name = c.Name
+	for _, w := range s.Warnings {
+		d.a.warn(w)
 	}
-	return nil
+	u, err := d.upload(ctx, s)
+	if err != nil {
+		return err
+	}
+	if d.flags.outdir != "" && s.Code != nil {
+		if err := writeModules(d.flags.outdir, slices.Concat([]bundle.Module{s.Code.Main}, s.Code.Modules)); err != nil {
+			return err
+		}
+	}
+	if d.flags.dry {
+		return d.showDry(ctx, environment, s, u, p.ID != "")
+	}
+	return d.send(ctx, u)
+}
+
+// project gets the project, or makes it when that is wanted. One that is only going to be made has no ID.
+func (d *pagesDeploy) project(ctx context.Context) (client.PagesProject, error) {
+	p, err := d.c.PagesProject(ctx, d.name)
+	if !d.flags.create || !client.HasCode(err, client.CodePagesProjectNotFound) {
+		return p, plainPages(err)
+	}
+	const branch = "main"
+	if d.flags.dry {
+		return client.PagesProject{Name: d.name, Branch: branch}, nil
+	}
+	if p, err = d.c.CreatePagesProject(ctx, d.name, branch, nil); err != nil {
+		return p, plainPages(err)
+	}
+	d.a.note("made the project %s", printable(d.name))
+	return p, nil
+}
+
+func (d *pagesDeploy) upload(ctx context.Context, s *site.Site) (*client.PagesUpload, error) {
+	u := &client.PagesUpload{Commit: d.commit, ConfigHash: s.ConfigHash, Routes: s.Routes}
+	var err error
+	if u.Assets, err = client.ReadAssets(ctx, os.DirFS(s.Output), notOfSite); err != nil {
+		return nil, err
+	}
+	for _, at := range slices.Sorted(maps.Keys(s.Mounts)) {
+		if err := u.Assets.AddFolder(ctx, os.DirFS(s.Mounts[at]), at); err != nil {
+			return nil, err
+		}
+	}
+	if s.Code == nil {
+		return u, nil
+	}
+	u.Code = &client.PagesCode{Main: s.Code.Main.Name}
+	if u.Code.Metadata, err = s.Metadata(); err != nil {
+		return nil, err
+	}
+	for _, m := range slices.Concat([]bundle.Module{s.Code.Main}, s.Code.Modules) {
+		u.Code.Modules = append(u.Code.Modules, client.Module{Name: m.Name, ContentType: m.Kind.ContentType(), Body: m.Content})
+	}
+	return u, nil
 }
 
 // notOfSite says which files are no part of a site.
@@ -155,128 +214,102 @@ func notOfSite(name string) bool {
 	})
 }
 
-// code builds the Functions, if there are any.
-func (s *pagesSite) code(ctx context.Context, folder string) error {
-	routes, err := os.ReadFile(filepath.Join(s.dir, "_routes.json"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("read _routes.json: %w", err)
-	}
-	main := filepath.Join(s.dir, "_worker.js")
-	info, err := os.Stat(main)
-	switch {
-	case err == nil && info.IsDir():
-		main = filepath.Join(main, "index.js")
-	case err == nil:
-	case errors.Is(err, os.ErrNotExist):
-		return s.functions(ctx, folder, string(routes))
-	default:
-		return err
-	}
-	s.upload.Routes = string(routes)
-	return s.build(ctx, main)
-}
-
-// functions builds a folder of functions by way of a main module that is made for
-// it.
-func (s *pagesSite) functions(ctx context.Context, folder, routes string) error {
-	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		return nil // a site without functions is ordinary
-	}
-	found, err := functions.Scan(folder)
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	if routes == "" {
-		if routes, err = functions.RoutesJSON(found); err != nil {
-			return err
-		}
-	}
-	s.upload.Routes = routes
-	source, err := functions.Source(found)
-	if err != nil {
-		return err
-	}
-	tmp, err := os.MkdirTemp("", "selvage-functions-")
-	if err != nil {
-		return fmt.Errorf("build the functions: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(tmp) }()
-	sum := sha256.Sum256([]byte(source))
-	main := filepath.Join(tmp, "functionsWorker-"+hex.EncodeToString(sum[:4])+".js")
-	if err := fsx.WriteFile(main, []byte(source), 0o600); err != nil {
-		return err
-	}
-	return s.build(ctx, main)
-}
-
-func (s *pagesSite) build(ctx context.Context, main string) error {
-	o := bundle.Options{Root: s.root, Main: main}
-	code := &client.PagesCode{}
-	if c := s.config; c != nil {
-		o.ConfigFile, o.CompatibilityDate, o.CompatibilityFlags = c.File, c.CompatibilityDate, c.CompatibilityFlags
-		o.Define, o.Alias, o.TSConfig = c.Bundling.Define, c.Bundling.Alias, c.Bundling.TSConfig
-		for _, b := range c.Bindings {
-			if b.Missing != "" {
-				return fmt.Errorf("the binding %s has no %q; a Pages project names what there is already", b.Name, b.Missing)
-			}
-		}
-		code.Metadata = map[string]any{"bindings": c.Bindings, "compatibility_flags": c.CompatibilityFlags}
-		if c.CompatibilityDate != "" {
-			code.Metadata["compatibility_date"] = c.CompatibilityDate
-		}
-	}
-	r, err := bundle.Build(ctx, o)
-	if err != nil {
-		return err
-	}
-	if r.ServiceWorker {
-		return fmt.Errorf("%s has no default export; a Pages project's code exports its handlers", path.Base(filepath.ToSlash(main)))
-	}
-	code.Main = r.Main.Name
-	for _, m := range slices.Concat([]bundle.Module{r.Main}, r.Modules) {
-		code.Modules = append(code.Modules, client.Module{Name: m.Name, ContentType: contentType(m.Kind), Body: m.Content})
-	}
-	s.upload.Code = code
-	return nil
-}
-
-func (a *app) sendPages(ctx context.Context, f *pagesFlags, s *pagesSite) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
-	defer cancel()
-	if c, err = settleAccount(ctx, c); err != nil {
-		return err
-	}
-	if f.create {
-		if _, err := c.PagesProject(ctx, s.name); client.HasCode(err, client.CodePagesProjectNotFound) {
-			if _, err := c.CreatePagesProject(ctx, s.name, "main", nil); err != nil {
-				return plainPages(err)
-			}
-			a.note("made the project %s", printable(s.name))
-		}
-	}
-	s.upload.Assets.Progress = func(done, total int) { a.note("%d of %d new files uploaded", done, total) }
-	d, err := c.DeployPages(ctx, s.name, &s.upload)
+func (d *pagesDeploy) send(ctx context.Context, u *client.PagesUpload) error {
+	a := d.a
+	u.Assets.Progress = func(done, total int) { a.note("%d of %d new files uploaded", done, total) }
+	out, err := d.c.DeployPages(ctx, d.name, u)
 	if err != nil {
 		return plainPages(err)
 	}
-	if d.Failed() {
-		lines, err := c.PagesLog(ctx, s.name, d.ID)
+	if out.Failed() {
+		lines, err := d.c.PagesLog(ctx, d.name, out.ID)
 		for _, l := range lines {
 			a.note("%s", printable(l.Line))
 		}
-		return errors.Join(fmt.Errorf("deployment %s failed, and what served goes on to serve", d.ShortID), err)
+		return errors.Join(fmt.Errorf("deployment %s failed, and what served goes on to serve", out.ShortID), err)
 	}
 	if a.json {
-		return a.printJSON(d)
+		return a.printJSON(out)
 	}
-	a.printf("deployed %d files to %s\n", d.Files, printable(d.URL))
-	for _, alias := range d.Aliases {
+	a.printf("deployed %d files to %s\n", out.Files, printable(out.URL))
+	for _, alias := range out.Aliases {
 		a.printf("               %s\n", printable(alias))
+	}
+	return nil
+}
+
+// pagesPlan is what a dry run shows.
+type pagesPlan struct {
+	DryRun      bool     `json:"dry_run"`
+	Project     string   `json:"project"`
+	Environment string   `json:"environment"`
+	Branch      string   `json:"branch"`
+	Files       int      `json:"files"`
+	NewFiles    int      `json:"new_files"` // contents that the platform does not have
+	NewBytes    int64    `json:"new_bytes"`
+	Modules     []string `json:"modules"` // of the Functions, with the main one first
+	CodeBytes   int      `json:"code_bytes"`
+	Routes      string   `json:"routes,omitempty"`
+	Bindings    []string `json:"bindings"`
+}
+
+// showDry shows what a deployment would be. The project may be one that is not there.
+func (d *pagesDeploy) showDry(ctx context.Context, environment string, s *site.Site, u *client.PagesUpload, exists bool) error { //nolint:revive // the flag is what is asked
+	out := pagesPlan{
+		DryRun: true, Project: d.name, Environment: environment, Branch: d.commit.Branch,
+		Files: u.Assets.Len(), NewFiles: u.Assets.Len(), Modules: []string{}, Routes: s.Routes, Bindings: []string{},
+	}
+	if exists {
+		var err error
+		if out.NewFiles, out.NewBytes, err = d.c.MissingPages(ctx, d.name, u.Assets); err != nil {
+			return plainPages(err)
+		}
+	}
+	if u.Code != nil {
+		for _, m := range u.Code.Modules {
+			out.Modules = append(out.Modules, m.Name)
+			out.CodeBytes += len(m.Body)
+		}
+	}
+	if s.Config != nil {
+		for _, b := range s.Config.Bindings {
+			out.Bindings = append(out.Bindings, b.Name)
+		}
+	}
+	if d.a.json {
+		return d.a.printJSON(out)
+	}
+	d.a.printf("would deploy %d files (%d new) to %s of %s, branch %s\n", out.Files, out.NewFiles, environment, printable(d.name), printable(out.Branch))
+	if len(out.Modules) > 0 {
+		d.a.printf("Functions: %d modules, %d bytes; _routes.json: %s\n", len(out.Modules), out.CodeBytes, printable(orNone(out.Routes)))
+	}
+	if len(out.Bindings) > 0 {
+		d.a.printf("bindings of the wrangler file: %s\n", printable(strings.Join(out.Bindings, ", ")))
+	}
+	d.a.printf("nothing was uploaded (--dry-run)\n")
+	return nil
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none, so that they answer all paths"
+	}
+	return text
+}
+
+// writeModules puts built modules into a folder.
+func writeModules(dir string, all []bundle.Module) error {
+	for _, m := range all {
+		if !filepath.IsLocal(filepath.FromSlash(m.Name)) {
+			return fmt.Errorf("the module %q has a name that leads out of %s; it was not written", m.Name, dir)
+		}
+		file := filepath.Join(dir, filepath.FromSlash(m.Name))
+		if err := fsx.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := fsx.WriteFile(file, m.Content, 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }

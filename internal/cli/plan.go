@@ -264,24 +264,6 @@ func (p *plan) annotations() map[string]string {
 	return out
 }
 
-func contentType(k bundle.Kind) string {
-	switch k {
-	case bundle.ESModule:
-		return client.TypeESModule
-	case bundle.CommonJS:
-		return client.TypeScript
-	case bundle.CompiledWasm:
-		return client.TypeWasm
-	case bundle.Text:
-		return client.TypeText
-	case bundle.Data:
-		return client.TypeData
-	case bundle.SourceMap:
-		return client.TypeSourceMap
-	}
-	return client.TypeData
-}
-
 // modules puts code and files into the upload. The service-worker format has no
 // modules: there each one becomes the value of a binding.
 func (p *plan) modules() error {
@@ -297,7 +279,7 @@ func (p *plan) modules() error {
 			name = bundle.GlobalName(m.Name)
 			p.bindings = append(p.bindings, project.Binding{Name: name, Type: kind, Fields: map[string]any{"part": name}})
 		}
-		u.Modules = append(u.Modules, client.Module{Name: name, ContentType: contentType(m.Kind), Body: m.Content})
+		u.Modules = append(u.Modules, client.Module{Name: name, ContentType: m.Kind.ContentType(), Body: m.Content})
 	}
 	for _, b := range p.config.Blobs {
 		if !r.ServiceWorker {

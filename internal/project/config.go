@@ -167,6 +167,8 @@ func Load(o Options) (*Config, error) {
 			delete(raw, name)
 		}
 		values = choose(raw, "", p)
+	} else if o.Pages {
+		values = choosePages(raw, o.Env, p)
 	} else {
 		values = choose(raw, o.Env, p)
 	}
@@ -183,6 +185,11 @@ func Load(o Options) (*Config, error) {
 		p.errorf("\"pages_build_output_dir\" makes this a Pages project, which \"selvage pages deploy\" deploys; this command is for Workers")
 	case c.PagesOutput == "" && o.Pages:
 		p.errorf("it has no \"pages_build_output_dir\", so it is that of a Worker; a Pages project names its folder there")
+	case o.Pages:
+		if src.redirected {
+			values = nil // a build tool writes the defaults of all keys
+		}
+		c.checkPages(values, p)
 	}
 	slices.Sort(p.warnings)
 	c.Warnings = p.warnings
