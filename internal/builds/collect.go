@@ -9,9 +9,9 @@ import (
 	"slices"
 )
 
-// ignored are names that are no part of a site, at whatever depth.
-func ignored(name string) bool {
-	return slices.Contains([]string{".git", "node_modules", ".DS_Store", ".wrangler"}, name)
+// ignored says which files and folders are no part of a site: some at whatever depth, code at the top.
+func ignored(p string) bool {
+	return p == "_worker.js" || p == functionsDir || slices.Contains([]string{".git", "node_modules", ".DS_Store", ".wrangler"}, path.Base(p))
 }
 
 // maxWalk bounds the entries of an output folder that are looked at.
@@ -34,7 +34,7 @@ func collect(root *os.Root, limit int) ([]string, error) {
 		if p == "." {
 			return nil
 		}
-		if ignored(path.Base(p)) {
+		if ignored(p) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/selvage-dev/selvage/internal/bundle/site"
 	"github.com/selvage-dev/selvage/internal/gitrepo"
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/supervise"
@@ -39,9 +40,18 @@ type Site struct {
 	// below Root whose files are the site. Empty: the folder above.
 	Root, Output string
 	// Production and Preview are variables for the command.
-	Production, Preview map[string]string
+	Production, Preview Environment
 	// URL is where production answers.
 	URL string
+}
+
+// Environment is what counts for the builds of a branch, unless a wrangler file says otherwise.
+type Environment struct {
+	// Vars are variables for the command.
+	Vars map[string]string
+	// Date and Flags are the compatibility settings of the code.
+	Date  string
+	Flags []string
 }
 
 // Deploy is what a build has made.
@@ -53,6 +63,8 @@ type Deploy struct {
 	// Files are slash-separated paths in Dir.
 	Files []string
 	Dir   *os.Root
+	// Site has the code and the settings of the commit; nil: there are none.
+	Site *site.Packed
 }
 
 // Deployed is a deployment.
@@ -111,6 +123,10 @@ type Options struct {
 	// Dial opens connections for builds, which reach the network through a proxy
 	// only; nil: they reach nothing.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Program is this platform's own, which puts code together in the sandbox; empty:
+	// commits that have code are refused. MaxCode bounds that code, in bytes; 64 MiB.
+	Program string
+	MaxCode int64
 	// Path are the folders of programs; /usr/local/bin, /usr/bin, /bin.
 	Path []string
 	// FirstUser is the first of Concurrent user ids that nobody else has, for builds
@@ -164,6 +180,7 @@ func (o *Options) setDefaults() error {
 	setDefault(&o.MaxLog, mib)
 	setDefault(&o.MaxFiles, 20_000)
 	setDefault(&o.MaxSource, 200_000)
+	setDefault(&o.MaxCode, 64<<20)
 	return nil
 }
 

@@ -19,6 +19,7 @@ const (
 	stageClone   = "clone_repo"
 	stageInstall = "install"
 	stageBuild   = "build"
+	stageCompile = "compile"
 	stageDeploy  = "deploy"
 )
 
@@ -138,12 +139,11 @@ func (s *Service) steps(ctx context.Context, j *job) error {
 	if err := s.stage(ctx, j, stageClone, func() error { return s.clone(ctx, j, w) }); err != nil {
 		return err
 	}
-	if site.Command != "" {
-		if err := s.commands(ctx, j, site, w); err != nil {
-			return err
-		}
+	packed, err := s.prepare(ctx, j, site, w)
+	if err != nil {
+		return err
 	}
-	return s.stage(ctx, j, stageDeploy, func() error { return s.deploy(ctx, j, site, w) })
+	return s.stage(ctx, j, stageDeploy, func() error { return s.deploy(ctx, j, site, w, packed) })
 }
 
 // clone writes the files of the commit.
@@ -168,59 +168,97 @@ func (s *Service) clone(ctx context.Context, j *job, w *workspace) error {
 // lockFiles are those of npm, in the order in which it looks for them.
 func lockFiles() []string { return []string{"npm-shrinkwrap.json", "package-lock.json"} }
 
-// commands installs what the project needs and runs its command.
-func (s *Service) commands(ctx context.Context, j *job, site *Site, w *workspace) error {
-	if !s.o.Isolation.Confined() {
-		return failf("this machine cannot confine a build, so the command %q is not run; \"selvage doctor\" says what is missing. Without a build command the files are deployed as they are", site.Command)
-	}
+// prepare does all that runs in the sandbox: it installs what the project needs, runs its command, and puts its code
+// together.
+func (s *Service) prepare(ctx context.Context, j *job, site *Site, w *workspace) (*packedSite, error) {
 	root, err := w.openSource()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = root.Close() }()
 	dir, err := local("the root folder", site.Root)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	p := &packing{s: s, j: j, w: w, site: site, root: root, dir: dir}
+	configured := p.configured()
+	if site.Command == "" && !configured && !p.hasCode(site.Output) {
+		return nil, nil //nolint:nilnil // nothing of this is there
 	}
 	if info, err := root.Stat(dir); err != nil || !info.IsDir() {
-		return failf("the root folder %q is not in the commit", dir)
+		return nil, failf("the root folder %q is not in the commit", dir)
 	}
-	env := s.variables(&j.build, site)
-	box := &sandboxed{s: s, j: j, w: w, dir: dir, env: env}
+	if !s.o.Isolation.Confined() {
+		return nil, p.unconfined()
+	}
+	env := s.environment(&j.build, site)
+	box := &sandboxed{s: s, j: j, w: w, dir: dir, env: s.variables(&j.build, site, env.Vars)}
+	if configured {
+		settings, err := p.pack(ctx, box, true)
+		if err != nil {
+			return nil, err
+		}
+		if settings.ConfigHash != "" {
+			box.env = s.variables(&j.build, site, settings.Vars)
+		}
+	}
+	if site.Command != "" || p.hasCode(site.Output) {
+		if err := s.install(ctx, j, site, w, box, root); err != nil {
+			return nil, err
+		}
+	}
+	if site.Command != "" {
+		err := s.stage(ctx, j, stageBuild, func() error {
+			j.log.say("$ %s", clean([]byte(site.Command)))
+			return box.run(ctx, site.Command)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := w.keepCache(); err != nil {
+		return nil, err
+	}
+	if !p.configured() && !p.hasCode(site.Output) {
+		return nil, nil //nolint:nilnil // as above
+	}
+	var out *packedSite
+	err = s.stage(ctx, j, stageCompile, func() error {
+		out, err = p.pack(ctx, box, false)
+		return err
+	})
+	return out, err
+}
+
+// install installs what a lock file names, if there is one.
+func (s *Service) install(ctx context.Context, j *job, site *Site, w *workspace, box *sandboxed, root *os.Root) error {
 	for _, name := range lockFiles() {
-		lock, err := root.ReadFile(path.Join(dir, name))
+		lock, err := root.ReadFile(path.Join(box.dir, name))
 		if err != nil {
 			continue
 		}
 		if err := w.useCache(s.o.cacheDir(), site.ID, lock); err != nil {
 			return err
 		}
-		err = s.stage(ctx, j, stageInstall, func() error {
+		return s.stage(ctx, j, stageInstall, func() error {
 			j.log.say("$ npm ci")
 			return box.run(ctx, "npm ci --no-audit --no-fund --prefer-offline")
 		})
-		if err != nil {
-			return err
-		}
-		break
 	}
-	err = s.stage(ctx, j, stageBuild, func() error {
-		j.log.say("$ %s", clean([]byte(site.Command)))
-		return box.run(ctx, site.Command)
-	})
-	if err == nil {
-		err = w.keepCache()
+	return nil
+}
+
+// environment is the one that a build's branch is deployed to.
+func (s *Service) environment(b *Build, site *Site) *Environment {
+	if b.Branch == site.Branch {
+		return &site.Production
 	}
-	return err
+	return &site.Preview
 }
 
 // variables are the environment of a command. What the platform sets wins.
-func (s *Service) variables(b *Build, site *Site) []string {
-	of := site.Preview
-	if b.Branch == site.Branch {
-		of = site.Production
-	}
-	all := maps.Clone(of)
+func (s *Service) variables(b *Build, site *Site, vars map[string]string) []string {
+	all := maps.Clone(vars)
 	if all == nil {
 		all = make(map[string]string)
 	}
@@ -247,24 +285,8 @@ func local(what, p string) (string, error) {
 	return p, nil
 }
 
-// checkCode refuses code that runs on the server, which a build does not compile: to
-// deploy the site without it would be another site.
-func checkCode(source *os.Root, dir string, files []string) error {
-	const how = `builds of pushes do not compile it yet: deploy with "wrangler pages deploy"`
-	functions := path.Join(dir, "functions")
-	if info, err := source.Lstat(functions); err == nil && info.IsDir() {
-		return failf("the commit has a folder of Functions (%s), and %s", functions, how)
-	}
-	for _, f := range files {
-		if f == "_worker.js" || strings.HasPrefix(f, "_worker.js/") {
-			return failf("the output folder has a %s, and %s", f, how)
-		}
-	}
-	return nil
-}
-
 // deploy makes the deployment of what is in the output folder.
-func (s *Service) deploy(ctx context.Context, j *job, site *Site, w *workspace) error {
+func (s *Service) deploy(ctx context.Context, j *job, site *Site, w *workspace, packed *packedSite) error {
 	b := &j.build
 	dir, err := local("the root folder", site.Root)
 	if err != nil {
@@ -274,7 +296,11 @@ func (s *Service) deploy(ctx context.Context, j *job, site *Site, w *workspace) 
 	if err != nil {
 		return err
 	}
-	if out, err = local("the output folder", path.Join(dir, out)); err != nil {
+	out = path.Join(dir, out)
+	if packed != nil && packed.Output != "" {
+		out = packed.Output // the wrangler file's
+	}
+	if out, err = local("the output folder", out); err != nil {
 		return err
 	}
 	source, err := w.openSource()
@@ -291,15 +317,12 @@ func (s *Service) deploy(ctx context.Context, j *job, site *Site, w *workspace) 
 	if err != nil {
 		return err
 	}
-	if err := checkCode(source, dir, files); err != nil {
-		return err
-	}
-	if len(files) == 0 {
+	if len(files) == 0 && (packed == nil || !packed.Code) {
 		return failf("the output folder %q has no files", out)
 	}
 	j.log.say("Deploying %d files", len(files))
 	q := j.deployment()
-	q.Files, q.Dir = files, root
+	q.Files, q.Dir, q.Site = files, root, packed
 	q.Stages = q.Stages[:len(q.Stages)-1] // without this one
 	d, err := s.o.Sites.Deploy(ctx, site, q, func(line string) { j.log.say("%s", line) })
 	b.Deployment = d.ID

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/sandbox"
@@ -24,9 +25,22 @@ type sandboxed struct {
 // niceness of a build: whoever visits sites comes first.
 const niceness = 10
 
+// program is what runs in the sandbox.
+type program struct {
+	path string // inside
+	args []string
+	// readOnly and work are there besides.
+	readOnly, work []sandbox.Bind
+}
+
 // run runs a command line with the shell until it ends, and whatever it has
 // started with it. An error that is the command's is a *failure.
 func (x *sandboxed) run(ctx context.Context, line string) error {
+	return x.start(ctx, &program{path: "/bin/sh", args: []string{"-c", line}})
+}
+
+// start runs a program until it ends, as run does.
+func (x *sandboxed) start(ctx context.Context, what *program) error {
 	o := &x.s.o
 	user := 0
 	if o.Isolation.AsRoot() {
@@ -39,10 +53,10 @@ func (x *sandboxed) run(ctx context.Context, line string) error {
 		return err
 	}
 	spec := supervise.Spec{
-		Path: "/bin/sh", Args: []string{"-c", line}, Env: x.env, Dir: o.emptyDir(),
+		Path: what.path, Args: what.args, Env: x.env, Dir: o.emptyDir(),
 		Stdout: x.j.log.output, Stderr: x.j.log.output,
 		Sandbox: &supervise.Sandbox{
-			Isolation: o.Isolation, ReadOnly: append(supervise.System(o.Path), x.w.etcBinds()...), Work: x.w.binds(), WorkDir: path.Join(insideSource, x.dir),
+			Isolation: o.Isolation, ReadOnly: slices.Concat(supervise.System(o.Path), x.w.etcBinds(), what.readOnly), Work: slices.Concat(x.w.binds(), what.work), WorkDir: path.Join(insideSource, x.dir),
 			System: true, Loopback: 1, User: user,
 			Limits: sandbox.Limits{
 				Processes: int64(o.Processes), Memory: o.Memory, File: o.Disk, CPU: max(int64(o.Timeout/time.Second), 1) * cpuPerSecond, Nice: niceness,

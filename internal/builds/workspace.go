@@ -20,6 +20,7 @@ const (
 	insideSource = "/build/source"
 	insideHome   = "/build/home"
 	insideCache  = "/build/cache"
+	insidePacked = "/build/packed"
 )
 
 // workspace is the folder of one build. It is gone when the build is over.
@@ -32,7 +33,7 @@ type workspace struct {
 
 func (s *Service) newWorkspace(b *Build) (*workspace, error) {
 	w := &workspace{fs: s.o.Store.FS, dir: filepath.Join(s.o.workDir(), b.ID)}
-	for _, dir := range []string{w.source(), w.home(), w.tmp(), w.etc()} {
+	for _, dir := range []string{w.source(), w.home(), w.tmp(), w.etc(), w.packed()} {
 		if err := w.fs.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("builds: make the folder of a build: %w", err)
 		}
@@ -44,6 +45,9 @@ func (w *workspace) source() string { return filepath.Join(w.dir, "source") }
 func (w *workspace) home() string   { return filepath.Join(w.dir, "home") }
 func (w *workspace) tmp() string    { return filepath.Join(w.dir, "tmp") }
 func (w *workspace) etc() string    { return filepath.Join(w.dir, "etc") }
+
+// packed is where the platform's own program writes what it has put together. No command sees it.
+func (w *workspace) packed() string { return filepath.Join(w.dir, "packed") }
 
 func (w *workspace) openSource() (*os.Root, error) {
 	root, err := os.OpenRoot(w.source())
@@ -112,7 +116,7 @@ func (w *workspace) keepCache() error {
 // give makes a user the owner of all that the build may change. Links are not
 // followed.
 func (w *workspace) give(user int) error {
-	for _, dir := range []string{w.source(), w.home(), w.tmp(), w.cache} {
+	for _, dir := range []string{w.source(), w.home(), w.tmp(), w.packed(), w.cache} {
 		if dir == "" {
 			continue
 		}

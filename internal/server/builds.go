@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -39,7 +41,12 @@ func (s *Server) openBuilds(ctx context.Context) error {
 			return err
 		}
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program, which builds run: %w", err)
+	}
 	s.builds, err = builds.New(ctx, builds.Options{
+		Program: self, MaxCode: int64(c.Limits.ScriptSize),
 		Store: s.store, Repos: repos, Sites: buildSites{s}, Log: s.log, Now: s.o.Now, Dir: filepath.Join(s.store.Dir, "builds"),
 		Isolation: s.isolation, Dial: dial, Path: strings.Split(c.Builds.Path, ":"), Concurrent: c.Builds.Concurrent, Timeout: c.Builds.Timeout,
 		Memory: int64(c.Builds.Memory), Processes: c.Builds.Processes, Disk: int64(c.Builds.Disk),
@@ -84,16 +91,16 @@ func (b buildSites) Site(ctx context.Context, account, project string) (*builds.
 	}
 	return &builds.Site{
 		ID: p.ID, Account: p.Account, Name: p.Name, Branch: p.Branch, Command: strings.TrimSpace(bc.Command), Root: bc.Root, Output: bc.Output,
-		Production: plainVars(&p.Configs.Production), Preview: plainVars(&p.Configs.Preview), URL: b.s.pages.URL(b.s.pages.Hostname(p.Name)),
+		Production: buildEnvironment(&p.Configs.Production), Preview: buildEnvironment(&p.Configs.Preview), URL: b.s.pages.URL(b.s.pages.Hostname(p.Name)),
 	}, nil
 }
 
-// plainVars are the variables that are no secrets: those stay with the Functions.
-func plainVars(c *pages.Config) map[string]string {
-	out := make(map[string]string)
+// buildEnvironment has the variables that are no secrets: those stay with the Functions.
+func buildEnvironment(c *pages.Config) builds.Environment {
+	out := builds.Environment{Vars: make(map[string]string), Date: c.Date, Flags: c.Flags}
 	for name, v := range c.Vars {
 		if !v.Secret() {
-			out[name] = v.Text
+			out.Vars[name] = v.Text
 		}
 	}
 	return out
@@ -121,6 +128,9 @@ func (b buildSites) Deploy(ctx context.Context, site *builds.Site, q *builds.Dep
 		return builds.Deployed{}, refusedDeploy(err)
 	}
 	if err := d.upload(ctx, site, log); err != nil {
+		return builds.Deployed{}, refusedDeploy(err)
+	}
+	if err := d.code(ctx); err != nil {
 		return builds.Deployed{}, refusedDeploy(err)
 	}
 	out, err := b.s.pages.Deploy(ctx, site.Account, site.Name, &d.request)
@@ -151,7 +161,7 @@ func pagesCommit(q *builds.Deploy) pages.Commit {
 }
 
 // pagesBuilt is a build in the words of the sites, whose stages are those of the
-// original platform: what is installed belongs to its build.
+// original platform: what is installed and put together belongs to its build.
 func pagesBuilt(q *builds.Deploy) *pages.Built {
 	out := &pages.Built{}
 	size := 0
@@ -168,7 +178,7 @@ func pagesBuilt(q *builds.Deploy) *pages.Built {
 	done := make(map[string]*builds.Stage)
 	for i := range q.Stages {
 		st := q.Stages[i]
-		if st.Name == "install" {
+		if st.Name == "install" || st.Name == "compile" {
 			st.Name = pages.StageBuild
 		}
 		if before := done[st.Name]; before != nil {
@@ -194,6 +204,9 @@ func pagesBuilt(q *builds.Deploy) *pages.Built {
 func refusedDeploy(err error) error {
 	if e, ok := errors.AsType[*pages.Error](err); ok && e.Status < 500 {
 		return &builds.RefusedError{Text: e.Message, Err: err}
+	}
+	if e, ok := errors.AsType[*pages.RefusedError](err); ok {
+		return &builds.RefusedError{Text: e.Text, Err: err}
 	}
 	return err
 }
@@ -323,6 +336,32 @@ func (d *siteDeploy) put(ctx context.Context, u *pages.Uploader, hash string) er
 	go func() { _ = w.CloseWithError(d.encoded(name, w)) }()
 	err := u.Put(ctx, hash, client.ContentType(name), r)
 	return errors.Join(err, r.Close())
+}
+
+// code stores the modules of the Functions and takes over the settings of the commit.
+func (d *siteDeploy) code(ctx context.Context) error {
+	p := d.q.Site
+	if p == nil {
+		return nil
+	}
+	d.request.ConfigHash = p.ConfigHash
+	if !p.Code {
+		return nil
+	}
+	d.request.Rules.Routes = p.Routes
+	metadata, err := json.Marshal(p.Metadata)
+	if err != nil {
+		return fmt.Errorf("write the metadata of the Functions: %w", err)
+	}
+	d.request.Bundle = &pages.Bundle{Metadata: metadata}
+	for _, m := range p.Modules {
+		blob, size, err := d.s.workers.PutModule(ctx, bytes.NewReader(m.Content))
+		if err != nil {
+			return refusedFunctions(err)
+		}
+		d.request.Bundle.Modules = append(d.request.Bundle.Modules, pages.Module{Name: m.Name, ContentType: m.Kind.ContentType(), Blob: blob, Size: size})
+	}
+	return nil
 }
 
 // cutText cuts a text to at most limit bytes, between two characters.
