@@ -30,7 +30,7 @@ const (
 var layers = map[string]layer{
 	"fsx": tool, "sqlite": tool, "store": tool, "supervise": tool, "telemetry": tool,
 	"upstream": tool, "sockio": tool, "cron": tool, "tail": tool, "websock": tool, "assets": tool, "config": tool, "runtimebin": tool, "sandbox": tool, "arch": tool,
-	"httpcache": tool, "certs": tool, "ann": tool,
+	"httpcache": tool, "certs": tool, "ann": tool, "infer": tool,
 	"history": tool,
 
 	"rpcrelay": tool, "bundle": tool, "project": tool, "gitrepo": tool,

@@ -1,0 +1,57 @@
+package kernels
+
+import "golang.org/x/sys/cpu"
+
+//go:noescape
+func int8x12Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+
+//go:noescape
+func int8x8Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+
+//go:noescape
+func int8x4Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+
+//go:noescape
+func int8x1Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+
+//go:noescape
+func float32x12Avx512(a *float32, lda int, b *float32, ldb, k int, c *float32, ldc int)
+
+//go:noescape
+func float32x8Avx512(a *float32, lda int, b *float32, ldb, k int, c *float32, ldc int)
+
+//go:noescape
+func float32x4Avx512(a *float32, lda int, b *float32, ldb, k int, c *float32, ldc int)
+
+//go:noescape
+func float32x1Avx512(a *float32, lda int, b *float32, ldb, k int, c *float32, ldc int)
+
+//go:noescape
+func quantizeAvx512(dst *uint8, x, mask *float32, n int) float32
+
+//go:noescape
+func layerNormAvx512(dst, x, gain, bias *float32, n int, eps float32)
+
+//go:noescape
+func softmaxAvx512(x *float32, n int, scale float32)
+
+//go:noescape
+func finishAvx512(f *finish)
+
+// usable returns what this processor can run, the best first.
+func usable() []set {
+	var sets []set
+	x := &cpu.X86
+	if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VNNI {
+		sets = append(sets, set{
+			name:      "avx512-vnni",
+			int8:      []tileInt8{{12, int8x12Avx512}, {8, int8x8Avx512}, {4, int8x4Avx512}, {1, int8x1Avx512}},
+			float32:   []tileFloat32{{12, float32x12Avx512}, {8, float32x8Avx512}, {4, float32x4Avx512}, {1, float32x1Avx512}},
+			quantize:  quantizeAvx512,
+			layerNorm: layerNormAvx512,
+			softmax:   softmaxAvx512,
+			finish:    finishAvx512,
+		})
+	}
+	return append(sets, portable())
+}

@@ -1,0 +1,42 @@
+package safetensors
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// file is one mapped file.
+type file struct {
+	bytes   []byte
+	tensors map[string]*Tensor
+}
+
+func openFile(path string) (_ *file, err error) {
+	f, err := os.Open(path) //nolint:gosec // the caller names a model of the store
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%w: %w", ErrMissing, err)
+		}
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() < 8 {
+		return nil, fmt.Errorf("%w: %s is no file of 8 bytes or more", ErrInvalid, path)
+	}
+	b, err := mapFile(f, int(info.Size()))
+	if err != nil {
+		return nil, err
+	}
+	tensors, err := parse(b)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), unmap(b))
+	}
+	return &file{bytes: b, tensors: tensors}, nil
+}
+
+func (f *file) close() error { return unmap(f.bytes) }

@@ -1,0 +1,79 @@
+package safetensors
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Tensor is one array of a file. Its numbers are stored in row-major order,
+// little endian.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int
+	data  []byte
+}
+
+// Len returns how many numbers there are.
+func (t *Tensor) Len() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Bytes returns how much of the file the tensor is.
+func (t *Tensor) Bytes() int { return len(t.data) }
+
+// Want returns an error unless the tensor has this shape and is of floats.
+func (t *Tensor) Want(shape ...int) error {
+	if !slices.Equal(t.Shape, shape) {
+		return fmt.Errorf("%w: tensor %q has the shape %v, the configuration asks for %v", ErrInvalid, t.Name, t.Shape, shape)
+	}
+	switch t.DType { //nolint:exhaustive // the rest is refused
+	case F32, F16, BF16:
+		return nil
+	default:
+		return fmt.Errorf("%w: tensor %q is of type %s; weights are F32, F16 or BF16", ErrInvalid, t.Name, t.DType)
+	}
+}
+
+// Floats sets dst to the numbers from index i on. It panics when they are not
+// there, or when the type is none that [Tensor.Want] lets pass.
+func (t *Tensor) Floats(dst []float32, i int) {
+	switch t.DType { //nolint:exhaustive // the rest is refused
+	case F32:
+		src := t.data[4*i : 4*(i+len(dst))]
+		for j := range dst {
+			dst[j] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*j:]))
+		}
+	case F16:
+		src := t.data[2*i : 2*(i+len(dst))]
+		for j := range dst {
+			dst[j] = halfToFloat(binary.LittleEndian.Uint16(src[2*j:]))
+		}
+	case BF16:
+		src := t.data[2*i : 2*(i+len(dst))]
+		for j := range dst {
+			dst[j] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*j:])) << 16)
+		}
+	default:
+		panic("safetensors: " + t.Name + " has no floats")
+	}
+}
+
+// halfToFloat converts IEEE 754 binary16.
+func halfToFloat(h uint16) float32 {
+	sign, exp, frac := uint32(h&0x8000)<<16, uint32(h>>10)&31, uint32(h&0x3ff)
+	switch exp {
+	case 31:
+		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
+	case 0:
+		f := float32(frac) * (1.0 / (1 << 24))
+		return math.Float32frombits(sign | math.Float32bits(f))
+	}
+	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
+}

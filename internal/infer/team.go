@@ -1,0 +1,102 @@
+package infer
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+// team is a worker and those that help it with one batch. The phases of a
+// batch are short, tens of microseconds, so members wait for the next one
+// awake; they give way to whatever else wants the processor.
+type team struct {
+	members int
+	work    func(s *scratch, from, to int)
+	n       atomic.Int64
+	grain   atomic.Int64
+	// next is the number of the phase, and the first item of it that nobody
+	// has taken: one word, so that a member who comes late takes nothing of
+	// the phase after.
+	next atomic.Uint64
+	// left is how many items of the phase are not done.
+	left atomic.Int64
+	over atomic.Bool
+	// gone is how many helpers have left.
+	gone atomic.Int64
+}
+
+// The itemBits of next are the item; the rest is the phase.
+const itemBits = 32
+
+// do runs f over items [0, n), a grain at a time, on all members, of which
+// the caller, with scratch s, is one.
+func (t *team) do(s *scratch, n, grain int, f func(s *scratch, from, to int)) {
+	if t.members == 1 || n <= grain {
+		if n > 0 {
+			f(s, 0, n)
+		}
+		return
+	}
+	t.work = f
+	t.n.Store(int64(n))
+	t.grain.Store(int64(grain))
+	t.left.Store(int64(n))
+	phase := t.next.Load()>>itemBits + 1
+	t.next.Store(phase << itemBits)
+	t.take(s, phase)
+	for i := 0; t.left.Load() > 0; i++ {
+		pause(i)
+	}
+}
+
+// take works on the phase until nobody is needed for it.
+func (t *team) take(s *scratch, phase uint64) {
+	for {
+		v := t.next.Load()
+		if v>>itemBits != phase {
+			return
+		}
+		n, grain := t.n.Load(), t.grain.Load()
+		from := int64(v & (1<<itemBits - 1))
+		if from >= n {
+			return
+		}
+		to := min(n, from+grain)
+		if !t.next.CompareAndSwap(v, phase<<itemBits|uint64(to)) { //nolint:gosec // not negative
+			continue
+		}
+		t.work(s, int(from), int(to))
+		t.left.Add(from - to)
+	}
+}
+
+// help works on phases until the team's leader is done.
+func (t *team) help(s *scratch) {
+	var phase uint64
+	for i := 0; !t.over.Load(); i++ {
+		if p := t.next.Load() >> itemBits; p != phase {
+			phase, i = p, 0
+			t.take(s, p)
+			continue
+		}
+		pause(i)
+	}
+	t.gone.Add(1)
+}
+
+// end lets the helpers go, and returns when they have gone.
+func (t *team) end() {
+	t.over.Store(true)
+	for i := 0; t.gone.Load() < int64(t.members-1); i++ {
+		pause(i)
+	}
+}
+
+// pause waits a little, the i-th time in a row.
+func pause(i int) {
+	if i >= 200 {
+		runtime.Gosched()
+	}
+}
+
+// share is the grain that gives each member of a team several parts of n.
+func (t *team) share(n int) int { return max(1, n/(4*t.members)) }
