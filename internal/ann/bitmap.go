@@ -48,6 +48,24 @@ func (b *Bitmap) Set(row uint32) bool {
 	return true
 }
 
+// SetRange adds the rows from first to below end, which is at most Len. It takes
+// a word at a time: a namespace or a sorted column is a range of many rows.
+func (b *Bitmap) SetRange(first, end int) {
+	if first < 0 || first > end || end > b.n {
+		panic("ann: rows beyond the bitmap")
+	}
+	for at := first; at < end; {
+		w, mask := &b.words[at>>6], ^uint64(0)<<(at&63)
+		next := at&^63 + 64
+		if next > end {
+			mask &= 1<<(end&63) - 1
+		}
+		b.count += bits.OnesCount64(mask &^ *w)
+		*w |= mask
+		at = next
+	}
+}
+
 // Unset removes row and says whether it was there.
 func (b *Bitmap) Unset(row uint32) bool {
 	if !b.Has(row) {

@@ -32,7 +32,7 @@ func TestBitmapAgainstMap(t *testing.T) {
 				t.Fatalf("Unset(%d) said it was there wrongly", row)
 			}
 			delete(am, row)
-			switch rng.IntN(4) {
+			switch rng.IntN(5) {
 			case 0:
 				a.And(b)
 				maps.DeleteFunc(am, func(r uint32, _ bool) bool { return !bm[r] })
@@ -43,6 +43,13 @@ func TestBitmapAgainstMap(t *testing.T) {
 				a.Or(b)
 				maps.Copy(am, bm)
 			case 3:
+				end := rng.IntN(n + 1)
+				first := rng.IntN(end + 1)
+				a.SetRange(first, end)
+				for r := first; r < end; r++ {
+					am[uint32(r)] = true
+				}
+			case 4:
 				a = a.Grow(2 * n)
 				a.Set(uint32(2*n - 1))
 				am[uint32(2*n-1)] = true

@@ -15,7 +15,7 @@ import (
 const (
 	graphDegree  = 32
 	slackDegree  = 48   // a list grows up to this before it is cut to graphDegree
-	buildEf      = 64   // candidates from which the neighbours of a new row are chosen
+	buildEf      = 112  // candidates from which the neighbours of a new row are chosen
 	occlusion    = 1.2  // see choose
 	leastNamed   = 6    // see backlink
 	graphMinimum = 2000 // fewer rows are scanned faster
@@ -25,22 +25,41 @@ const (
 // finds its neighbours by searching the graph as it is so far; they learn of it
 // in return.
 type builder struct {
+	ground metered
+	n      int
+	cc     float32 // |center|²
+
+	links    []uint32 // slackDegree for each row; changed under the row's lock
+	entries  []uint32
+	doors    metered // the entries alone: see graph
+	doorRows []uint32
+	locks    [1 << 10]sync.Mutex
+}
+
+// metered are codes with what distances between them take.
+type metered struct {
 	codes *codes
-	n     int
 	rr    []float32 // |r|² of each row
 	// With dot products neighbours are chosen by direction: products obey no
 	// triangle inequality, so by them the longest vectors would be neighbours of
 	// all, and the others of none. These are the lengths then, else nil.
 	lengths []float32
-	cc      float32 // |center|²
+}
 
-	links   []uint32 // slackDegree for each row; changed under the row's lock
-	entries []uint32
-	locks   [1 << 10]sync.Mutex
+// only returns some rows of m, as rows 0, 1, 2 and so on.
+func (m *metered) only(rows []uint32) metered {
+	some := metered{codes: m.codes.only(rows)}
+	for _, row := range rows {
+		some.rr = append(some.rr, m.rr[row])
+		if m.lengths != nil {
+			some.lengths = append(some.lengths, m.lengths[row])
+		}
+	}
+	return some
 }
 
 func newBuilder(c *codes, rr, lengths []float32) *builder {
-	b := &builder{codes: c, n: len(rr), rr: rr, lengths: lengths, links: make([]uint32, len(rr)*slackDegree)}
+	b := &builder{ground: metered{c, rr, lengths}, n: len(rr), links: make([]uint32, len(rr)*slackDegree)}
 	for _, x := range c.center {
 		b.cc += x * x
 	}
@@ -53,6 +72,7 @@ func newBuilder(c *codes, rr, lengths []float32) *builder {
 	for i := range entries {
 		b.entries = append(b.entries, uint32(i*b.n/entries)) //nolint:gosec // below n
 	}
+	b.doors, b.doorRows = b.ground.only(b.entries), firstRows(entries)
 	return b
 }
 

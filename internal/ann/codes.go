@@ -50,6 +50,16 @@ func (c *codes) terms(row uint32) *[2]float32 {
 	return (*[2]float32)(unsafe.Pointer(unsafe.SliceData(c.data[at : at+termBytes]))) //nolint:gosec // rows begin at multiples of 8
 }
 
+// only returns the codes of some rows, one after the other.
+func (c *codes) only(rows []uint32) *codes {
+	some := *c
+	some.data = make([]byte, 0, len(rows)*c.stride)
+	for _, row := range rows {
+		some.data = append(some.data, c.data[int(row)*c.stride:int(row+1)*c.stride]...)
+	}
+	return &some
+}
+
 // half is the distance from a level to zero that a code of all zero bits has:
 // levels are code less half.
 func (c *codes) half() float32 {
@@ -77,21 +87,25 @@ type codedQuery struct {
 // eight bits: the error is in the rows' codes.
 func (c *codes) query(q *codedQuery, v []float32) {
 	q.fit(c)
-	var most float32
+	rest, center, top := q.rest[:len(v)], c.center[:len(v)], uint32(0)
 	for i, x := range v {
-		r := x - c.center[i]
-		q.rest[i] = r
-		most = max(most, r, -r)
+		r := x - center[i]
+		rest[i] = r
+		// As whole numbers, floats without sign have the same order, and the larger
+		// of two is found without a branch.
+		top = max(top, math.Float32bits(r)&^(1<<31))
 	}
+	most := math.Float32frombits(top)
 	if most == 0 {
 		clear(q.levels)
 		q.scale, q.zero = 0, 0
 		return
 	}
 	inv, sum := 127/most, int32(0)
-	for i, r := range q.rest {
+	levels := q.levels[:len(rest)]
+	for i, r := range rest {
 		level := round(r * inv)
-		q.levels[i] = int8(level) //nolint:gosec // -127 to 127 by the choice of inv
+		levels[i] = int8(level) //nolint:gosec // -127 to 127 by the choice of inv
 		sum += level
 	}
 	q.scale, q.zero = most/127, c.half()*float32(sum)
@@ -105,11 +119,12 @@ func (q *codedQuery) fit(c *codes) {
 	}
 }
 
+// round returns the whole number nearest to x, which is small. A float32 of
+// this size has no bits for fractions: adding it rounds, without a branch on
+// the sign, which is as good as random here.
 func round(x float32) int32 {
-	if x < 0 {
-		return int32(x - 0.5)
-	}
-	return int32(x + 0.5)
+	const whole = 3 << 22
+	return int32(math.Float32bits(x+whole)) - int32(0x4b400000) //nolint:gosec // the bits of whole, and x beside them
 }
 
 // products sets dst[i] to the estimate of <q-center,r> of rows[i], without the

@@ -1,5 +1,11 @@
 package ann
 
+import (
+	"unsafe"
+
+	"github.com/selvage-dev/selvage/internal/ann/simd"
+)
+
 // none ends a list of neighbours that is not full.
 const none = ^uint32(0)
 
@@ -9,6 +15,31 @@ type graph struct {
 	degree  int
 	links   []uint32 // degree for each row, none at the end
 	entries []uint32 // rows at which a search may begin
+
+	// Copies of the entries' codes, one after the other, and their numbers: every
+	// search looks at all of them, and so they stay in the processor's cache.
+	doors    *codes
+	doorRows []uint32
+}
+
+// At how many of the entries a walk begins: the nearest few, which is enough
+// where rows are connected; and as many as it may keep if these are many, since
+// among vectors that are equal there are islands.
+const (
+	entered = 8
+	manyEf  = 512
+)
+
+// open copies the codes of the entries.
+func (g *graph) open(c *codes) { g.doors, g.doorRows = c.only(g.entries), firstRows(len(g.entries)) }
+
+// firstRows returns 0 to n-1.
+func firstRows(n int) []uint32 {
+	rows := make([]uint32, n)
+	for i := range rows {
+		rows[i] = uint32(i)
+	}
+	return rows
 }
 
 func (g *graph) neighbours(row uint32) []uint32 {
@@ -71,11 +102,13 @@ func (w *walk) fresh(row uint32) bool {
 }
 
 // room returns the ranks of as many rows as are to be ranked.
-func (w *walk) room() []float32 {
-	if cap(w.ranks) < len(w.rows) {
-		w.ranks = make([]float32, 2*len(w.rows))
+func (w *walk) room() []float32 { return w.roomFor(len(w.rows)) }
+
+func (w *walk) roomFor(n int) []float32 {
+	if cap(w.ranks) < n {
+		w.ranks = make([]float32, 2*n)
 	}
-	return w.ranks[:len(w.rows)]
+	return w.ranks[:n]
 }
 
 // insert puts a row among the limit best and returns its place, or limit.
@@ -116,15 +149,7 @@ func (w *walk) insertAll(limit int, ranks []float32) int {
 // entries meets.
 func (g *graph) search(w *walk, c *codes, n, ef int) {
 	w.begin(n)
-	w.rows = w.rows[:0]
-	for _, row := range g.entries {
-		if w.fresh(row) {
-			w.rows = append(w.rows, row)
-		}
-	}
-	ranks := w.room()
-	c.rank(ranks, &w.query, w.rows)
-	w.insertAll(ef, ranks)
+	g.enter(w, ef)
 	for at := 0; at < len(w.best); {
 		if w.best[at].row&done != 0 {
 			at++
@@ -132,6 +157,7 @@ func (g *graph) search(w *walk, c *codes, n, ef int) {
 		}
 		row := w.best[at].row
 		w.best[at].row |= done
+		g.expect(w, at+1)
 		w.rows = w.rows[:0]
 		for _, x := range g.neighbours(row) {
 			if x == none {
@@ -145,5 +171,36 @@ func (g *graph) search(w *walk, c *codes, n, ef int) {
 		ranks := w.room()
 		c.rank(ranks, &w.query, w.rows)
 		at = min(at+1, w.insertAll(ef, ranks))
+	}
+}
+
+// enter begins a walk at the entries nearest to the query. Of the others it
+// takes no note: one that is met again is too far again.
+func (g *graph) enter(w *walk, ef int) {
+	ranks := w.roomFor(len(g.entries))
+	g.doors.rank(ranks, &w.query, g.doorRows)
+	limit := min(ef, entered)
+	if ef >= manyEf {
+		limit = ef
+	}
+	for i, rank := range ranks {
+		if len(w.best) < limit || rank > w.best[len(w.best)-1].rank {
+			w.insert(limit, rank, g.entries[i])
+		}
+	}
+	for _, r := range w.best {
+		w.seen[r.row] = w.round
+	}
+}
+
+// expect fetches the neighbours of the best row from place at on that a walk
+// has yet to look at: most often they are next.
+func (g *graph) expect(w *walk, at int) {
+	for ; at < len(w.best); at++ {
+		if row := w.best[at].row; row&done == 0 {
+			list := g.neighbours(row)
+			simd.Prefetch(unsafe.Pointer(unsafe.SliceData(list)), 4*len(list)) //nolint:gosec // memory of the list
+			return
+		}
 	}
 }

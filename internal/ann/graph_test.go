@@ -105,7 +105,7 @@ func walking(tb testing.TB, s *Segment, o SearchOptions) func(q []float32) []Can
 		sc := new(scratch)
 		sc.scorer = scorer{metric: s.cfg.Metric, query: q, norm: norm}
 		s.encodeQuery(sc)
-		got, err := s.rescore(nil, sc, &o, s.follow(sc, &o, allowed), max(leastFinal, finalOfK*o.K))
+		got, err := s.rescore(nil, sc, &o, s.follow(sc, &o, allowed), max(mostFinal, finalOfK*o.K))
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"sync/atomic"
+	"unsafe"
+
+	"github.com/selvage-dev/selvage/internal/ann/simd"
 )
 
 // linker is what one goroutine of a builder needs.
@@ -22,26 +25,31 @@ type linker struct {
 // rows[i], negated: more is nearer. With dot products it is that of their
 // directions.
 func (l *linker) far(dst []float32, q *codedQuery, row uint32, rows []uint32) {
-	l.codes.products(dst, q, rows)
-	if l.lengths != nil {
-		l.apart(dst, row, rows)
+	l.farOf(dst, &l.ground, q, row, rows)
+}
+
+// farOf is far with rows of another table.
+func (l *linker) farOf(dst []float32, t *metered, q *codedQuery, row uint32, rows []uint32) {
+	t.codes.products(dst, q, rows)
+	if t.lengths != nil {
+		l.apart(dst, t, row, rows)
 		return
 	}
-	own := l.rr[row]
+	own := l.ground.rr[row]
 	for i, x := range rows {
-		d := own + l.rr[x] - 2*dst[i]*l.codes.terms(x)[0]
+		d := own + t.rr[x] - 2*dst[i]*t.codes.terms(x)[0]
 		dst[i] = -max(0, d)
 	}
 }
 
 // apart makes products of rests the squared distances of directions, negated.
-func (l *linker) apart(dst []float32, row uint32, rows []uint32) {
-	own, length := l.codes.terms(row)[1]+l.cc, l.lengths[row]
+func (l *linker) apart(dst []float32, t *metered, row uint32, rows []uint32) {
+	own, length := l.ground.codes.terms(row)[1]+l.cc, l.ground.lengths[row]
 	for i, x := range rows {
-		t, both := l.codes.terms(x), length*l.lengths[x]
+		terms, both := t.codes.terms(x), length*t.lengths[x]
 		cos := float32(0)
 		if both > 0 {
-			cos = (dst[i]*t[0] + t[1] + own) / both
+			cos = (dst[i]*terms[0] + terms[1] + own) / both
 		}
 		dst[i] = 2 * min(0, cos-1)
 	}
@@ -49,7 +57,7 @@ func (l *linker) apart(dst []float32, row uint32, rows []uint32) {
 
 // insert finds neighbours for row and links both ways.
 func (l *linker) insert(row uint32) {
-	l.codes.row(&l.walk.query, row)
+	l.ground.codes.row(&l.walk.query, row)
 	l.search(row)
 	l.near = append(l.near[:0], l.walk.best...)
 	for i := range l.near {
@@ -82,15 +90,7 @@ func (l *linker) search(row uint32) {
 	w := &l.walk
 	w.begin(l.n)
 	w.fresh(row)
-	w.rows = w.rows[:0]
-	for _, x := range l.entries {
-		if w.fresh(x) {
-			w.rows = append(w.rows, x)
-		}
-	}
-	ranks := w.room()
-	l.far(ranks, &w.query, row, w.rows)
-	w.insertAll(buildEf, ranks)
+	l.enter(row)
 	for at := 0; at < len(w.best); {
 		if w.best[at].row&done != 0 {
 			at++
@@ -98,6 +98,7 @@ func (l *linker) search(row uint32) {
 		}
 		list := l.list(w.best[at].row)
 		w.best[at].row |= done
+		l.expect(at + 1)
 		w.rows = w.rows[:0]
 		for i := range list {
 			x := atomic.LoadUint32(&list[i])
@@ -111,6 +112,31 @@ func (l *linker) search(row uint32) {
 		ranks := w.room()
 		l.far(ranks, &w.query, row, w.rows)
 		at = min(at+1, w.insertAll(buildEf, ranks))
+	}
+}
+
+// expect is [graph.expect].
+func (l *linker) expect(at int) {
+	for _, r := range l.walk.best[min(at, len(l.walk.best)):] {
+		if r.row&done == 0 {
+			simd.Prefetch(unsafe.Pointer(unsafe.SliceData(l.list(r.row))), 4*graphDegree) //nolint:gosec // memory of the list
+			return
+		}
+	}
+}
+
+// enter is [graph.enter] for a row that is to be inserted.
+func (l *linker) enter(row uint32) {
+	w := &l.walk
+	ranks := w.roomFor(len(l.entries))
+	l.farOf(ranks, &l.doors, &w.query, row, l.doorRows)
+	for i, rank := range ranks {
+		if x := l.entries[i]; x != row && (len(w.best) < entered || rank > w.best[len(w.best)-1].rank) {
+			w.insert(entered, rank, x)
+		}
+	}
+	for _, r := range w.best {
+		w.seen[r.row] = w.round
 	}
 }
 
@@ -141,7 +167,7 @@ func (l *linker) cut(x uint32, list []uint32, n int) {
 
 // rechoose sets the list of x to the best of l.kept.
 func (l *linker) rechoose(x uint32, list []uint32) {
-	l.codes.row(&l.other, x)
+	l.ground.codes.row(&l.other, x)
 	l.ranks = slices.Grow(l.ranks[:0], len(l.kept))[:len(l.kept)]
 	l.far(l.ranks, &l.other, x, l.kept)
 	l.near = l.near[:0]
@@ -190,7 +216,7 @@ func (l *linker) hide(i int) {
 	if len(l.rest) == 0 {
 		return
 	}
-	l.codes.row(&l.other, l.near[i].row)
+	l.ground.codes.row(&l.other, l.near[i].row)
 	l.ranks = slices.Grow(l.ranks[:0], len(l.rest))[:len(l.rest)]
 	l.far(l.ranks, &l.other, l.near[i].row, l.rest)
 	k := 0

@@ -143,7 +143,7 @@ func (m *Mem) scan(sc *scratch, o *SearchOptions, chunks []*chunk, n int) {
 		v = scaled(sc.unit, v, 1/sc.norm)
 	}
 	chunks[0].codes.query(&w.query, v)
-	sc.best.reset(max(leastFinal, finalOfK*o.K))
+	sc.best.reset(max(mostFinal, finalOfK*o.K))
 	for i := 0; i*memChunk < n; i++ {
 		w.rows = w.rows[:0]
 		for j := range memChunk / 64 {

@@ -1,9 +1,13 @@
 package ann
 
 import (
+	"math"
 	"math/bits"
 	"runtime/debug"
 	"slices"
+	"unsafe"
+
+	"github.com/selvage-dev/selvage/internal/ann/simd"
 )
 
 // How a search goes about it, by measurement (doc.go).
@@ -13,9 +17,13 @@ const (
 	scanShare   = 100   // and so small a part of the rows, which is thin to walk in
 	scanBatch   = 256
 	leastEf     = 120
-	leastFinal  = 40 // candidates that are compared as they are, at least
-	finalOfK    = 3  // and times K
-	manyDeleted = 4  // a walk goes around deleted rows if they are a share of 1/4
+	mostFinal   = 64 // candidates that are compared as they are, at most
+	finalOfK    = 4  // or times K
+	leastFinal  = 8  // and at least
+	deviations  = 3  // by how many standard deviations an estimate may be off
+	rowsAhead   = 2  // vectors that are fetched before they are needed
+	expectBytes = 512
+	manyDeleted = 4 // a walk goes around deleted rows if they are a share of 1/4
 )
 
 // scratch is the memory of one search, used again by later ones.
@@ -48,7 +56,7 @@ func (s *Segment) Search(dst []Candidate, query []float32, o SearchOptions) (_ [
 		return s.exact(dst, sc, &o)
 	}
 	s.encodeQuery(sc)
-	final := max(leastFinal, finalOfK*o.K)
+	final := max(mostFinal, finalOfK*o.K)
 	if allowed <= max(scanRows, s.n/scanShare) || len(s.graph.links) == 0 {
 		return s.rescore(dst, sc, &o, s.scan(sc, &o, final), final)
 	}
@@ -76,7 +84,7 @@ func (s *Segment) follow(sc *scratch, o *SearchOptions, allowed int) []ranked {
 	if len(w.best) >= enough {
 		return w.best
 	}
-	return s.scan(sc, o, max(leastFinal, finalOfK*o.K))
+	return s.scan(sc, o, max(mostFinal, finalOfK*o.K))
 }
 
 // countAllowed counts the candidates that may be answers, up to limit.
@@ -123,32 +131,73 @@ func (s *Segment) scan(sc *scratch, o *SearchOptions, keep int) []ranked {
 	return sc.best.sorted()
 }
 
-// rescore compares the first final of the candidates that are allowed with the
-// query as they are.
+// rescore compares the candidates that are allowed with the query as they are:
+// the first of them, and of the others, up to final, those that may still be
+// better by what their estimates were worth so far.
 func (s *Segment) rescore(dst []Candidate, sc *scratch, o *SearchOptions, from []ranked, final int) ([]Candidate, error) {
 	w := &sc.walk
-	w.rows = w.rows[:0]
+	w.near = w.near[:0]
 	for _, c := range from {
-		row := c.row &^ done
-		if !o.allowed(row) {
-			continue
-		}
-		w.rows = append(w.rows, row)
-		if len(w.rows) == final {
-			break
+		if c.row &^= done; o.allowed(c.row) {
+			w.near = append(w.near, c)
+			if len(w.near) == final {
+				break
+			}
 		}
 	}
 	sc.best.reset(min(o.K, s.n))
-	for _, row := range w.rows {
-		v, err := s.vector(row)
+	var errs spread
+	for i, c := range w.near {
+		if i >= o.K && i >= leastFinal && c.rank+errs.most() < s.cfg.Metric.estimate(sc.best.items[0].rank) {
+			break
+		}
+		if i+rowsAhead < len(w.near) {
+			s.expect(w.near[i+rowsAhead].row)
+		}
+		v, err := s.vector(c.row)
 		if err != nil {
 			return dst, err
 		}
-		if rank := s.cfg.Metric.rank(sc.of(v, s.norms[row])); sc.best.wants(rank) {
-			sc.best.push(rank, row)
+		rank := s.cfg.Metric.rank(sc.of(v, s.norms[c.row]))
+		errs.add(s.cfg.Metric.estimate(rank) - c.rank)
+		if sc.best.wants(rank) {
+			sc.best.push(rank, c.row)
 		}
 	}
 	return sc.best.appendTo(dst, s.cfg.Metric), nil
+}
+
+// expect fetches the beginning of a vector; the processor sees the rest coming.
+func (s *Segment) expect(row uint32) {
+	at := int(row) * s.cfg.Dim
+	simd.Prefetch(unsafe.Pointer(&s.vectors[at]), min(4*s.cfg.Dim, expectBytes)) //nolint:gosec // a row
+}
+
+// estimate turns a rank into what codes estimate, but for a number that is the
+// same for all rows.
+func (m Metric) estimate(rank float32) float32 {
+	if m == Euclidean {
+		return -rank * rank / 2
+	}
+	return rank
+}
+
+// spread is how much estimates differ from what is true.
+type spread struct {
+	n, sum, squares float32
+}
+
+func (s *spread) add(x float32) {
+	s.n++
+	s.sum += x
+	s.squares += x * x
+}
+
+// most returns what is to be added to an estimate so that hardly ever more is
+// true.
+func (s *spread) most() float32 {
+	mean := s.sum / s.n
+	return mean + deviations*float32(math.Sqrt(float64(max(0, s.squares/s.n-mean*mean))))
 }
 
 // exact compares the query with every allowed row.

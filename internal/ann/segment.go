@@ -111,6 +111,7 @@ func (s *Segment) load(f *os.File) (err error) {
 	if !s.graph.within(s.n) {
 		return &CorruptError{Path: s.path, Part: partLinks.String(), Reason: "it names rows that are not there"}
 	}
+	s.graph.open(s.codes)
 	return nil
 }
 
