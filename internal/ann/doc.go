@@ -58,5 +58,9 @@
 //     each: 0.1 % of the rows kept 123,000 queries a second, 1 % 28,000, 10 %
 //     6,200, 50 % 4,600, and the same where the rows kept are all of one region.
 //   - Vectors of very different lengths are harder with distances and products
-//     than directions are: recall@10 is 0.95 to 0.97 there where cosine has 0.99.
+//     than directions are: short vectors are near to all others, hide these from
+//     each other, and lists were left with 11 of 32 places taken. All places are
+//     filled now. 30,000 × 768, lengths log-normal with 0.3, 130 candidates:
+//     distances had recall 0.954 and have 0.987; products have 0.998. With
+//     cosine nothing changes.
 package ann

@@ -118,14 +118,16 @@ func TestRecall(t *testing.T) {
 		t.Run(fmt.Sprint(c.Metric, c.Dim), func(t *testing.T) {
 			base, queries := clustered(c.Metric, c.Dim, 3000, 60)
 			s := buildTable(t, c, base)
-			least := 0.97
+			least := map[int]float64{1: 0.99, 10: 0.99, 100: 0.99}
 			if c.Metric != Cosine { // Different lengths are harder.
-				least = 0.92
+				least = map[int]float64{1: 0.93, 10: 0.97, 100: 0.98}
 			}
 			for _, k := range []int{1, 10, 100} {
 				o := SearchOptions{K: k}
-				if r := recall(t, s, queries, o, walking(t, s, o)); r < least {
-					t.Errorf("recall at %d is %.3f, wanted %g", k, r, least)
+				r := recall(t, s, queries, o, walking(t, s, o))
+				t.Logf("recall at %d: %.3f", k, r)
+				if wanted := least[k]; r < wanted {
+					t.Errorf("recall at %d is %.3f, wanted %g", k, r, wanted)
 				}
 			}
 		})

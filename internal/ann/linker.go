@@ -188,7 +188,9 @@ func (l *linker) rechoose(x uint32, list []uint32) {
 // choose sets l.kept to at most limit of l.near such that they lie in different
 // directions: one that is nearer to a chosen one than to the row itself, by the
 // factor occlusion, is reached through that (Subramanya et al., DiskANN,
-// NeurIPS 2019).
+// NeurIPS 2019). Places that are left go to the nearest of the others: where
+// lengths differ, short vectors are near to all, and would leave long ones with
+// little but them.
 func (l *linker) choose(limit int) {
 	l.kept = l.kept[:0]
 	l.hidden = slices.Grow(l.hidden[:0], len(l.near))[:len(l.near)]
@@ -202,6 +204,11 @@ func (l *linker) choose(limit int) {
 			return
 		}
 		l.hide(i)
+	}
+	for i, c := range l.near {
+		if l.hidden[i] && len(l.kept) < limit {
+			l.kept = append(l.kept, c.row)
+		}
 	}
 }
 
