@@ -1,10 +1,10 @@
 // Package ai is the service that runs models: it knows which there are, checks what
 // is sent to them, and finds who answers: this process, or a server behind it. It
-// knows no HTTP of the outside world; the doors translate.
+// knows no HTTP of the outside world; the doors translate (package wire has the forms).
 //
 // # A run's way
 //
-//	Run ──▶ find the model ──▶ check the inputs against its schema ──▶ who runs it?
+//	Run ──▶ find the model ──▶ check the inputs ──▶ who runs it? ──▶ wait in turn ──▶ server
 //
 // # Invariants
 //
@@ -12,4 +12,6 @@
 //     it, never another model's answer.
 //   - Nothing is downloaded unasked.
 //   - An input that does not fit the model's schema reaches no engine.
+//   - A caller that leaves stops the work done for it.
+//   - No caller can keep another from being served: queues are bounded, and go round.
 package ai

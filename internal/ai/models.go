@@ -1,6 +1,7 @@
 package ai
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
@@ -12,6 +13,7 @@ type State string
 
 // The states.
 const (
+	Upstream    State = "upstream"    // a server behind the platform runs it
 	Missing     State = "missing"     // its weights are not here
 	Unsupported State = "unsupported" // this release has no engine for it
 )
@@ -49,7 +51,7 @@ func (f *Filter) matches(m *catalogue.Model) bool {
 // Models lists models by name.
 func (s *Service) Models(f Filter) []Model {
 	out := []Model{}
-	for _, m := range s.catalogue.Models() {
+	for _, m := range s.all() {
 		if f.matches(&m) {
 			out = append(out, s.describe(m))
 		}
@@ -57,10 +59,28 @@ func (s *Service) Models(f Filter) []Model {
 	return out
 }
 
+// all are the models of the catalogue and those that only a route knows, by name.
+func (s *Service) all() []catalogue.Model {
+	models := slices.Clone(s.catalogue.Models())
+	for _, name := range s.ownRoutes() {
+		models = append(models, ownModel(name))
+	}
+	slices.SortFunc(models, func(a, b catalogue.Model) int { return strings.Compare(a.Name, b.Name) })
+	return models
+}
+
+// ownModel is a model that only a route knows.
+func ownModel(name string) catalogue.Model {
+	return catalogue.Model{Name: name, Kind: catalogue.Generation, Description: "A model of the operator's own, on a server behind this platform."}
+}
+
 // Model returns the model of a name.
 func (s *Service) Model(name string) (Model, error) {
 	if m, ok := s.catalogue.Find(name); ok {
 		return s.describe(m), nil
+	}
+	if slices.Contains(s.ownRoutes(), name) {
+		return s.describe(ownModel(name)), nil
 	}
 	return Model{}, noModel(name)
 }
@@ -79,6 +99,10 @@ func runnable(string) bool { return false }
 
 func (s *Service) describe(m catalogue.Model) Model {
 	d := Model{Model: m, State: Missing}
+	if u, _ := s.route(m.Name); u != nil {
+		d.State = Upstream
+		return d
+	}
 	if !runnable(m.Architecture) {
 		d.State = Unsupported
 		d.Hint = "this release has no engine for it; route it to an OpenAI-compatible server of yours with ai.routes"

@@ -7,6 +7,10 @@ import (
 	"errors"
 	"io"
 
+	"github.com/google/uuid"
+
+	"github.com/selvage-dev/selvage/internal/ai/catalogue"
+	"github.com/selvage-dev/selvage/internal/ai/chat"
 	"github.com/selvage-dev/selvage/internal/ai/fault"
 )
 
@@ -21,31 +25,53 @@ type Caller struct {
 	Ray     string
 }
 
-// Answer is what a run returned.
+// subject is who waits and is charged.
+func (c *Caller) subject() string {
+	if c.Script != "" {
+		return "worker:" + c.Script
+	}
+	return "token:" + c.Token
+}
+
+// Answer is what a run returns: one of JSON, Result and Stream.
 type Answer struct {
-	// JSON is the output.
+	ID    string // names the run
+	Model string
+	// JSON is the output of a model that writes no text.
 	JSON []byte
-	// ID names the run in the platform's log.
-	ID string
+	// Result is a whole text.
+	Result *chat.Result
+	// Stream runs the model and passes each piece to emit, whose error stops it. It is
+	// called once. An error before the first piece is the answer.
+	Stream func(emit func(*chat.Delta) error) error
+	// Format says what the text had to be.
+	Format chat.Format
 }
 
 // Run runs a model. Inputs are the JSON that its schema describes. The error is a
 // *[fault.Error] for the caller, or one of the platform's.
-func (s *Service) Run(_ context.Context, _ *Caller, model string, inputs []byte) (*Answer, error) {
+func (s *Service) Run(ctx context.Context, caller *Caller, model string, inputs []byte) (*Answer, error) {
 	m, err := s.Model(model)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.check(&m, inputs); err != nil {
+	if err := s.check(&m, inputs); err != nil {
 		return nil, err
 	}
-	return nil, notHere(&m)
+	if m.Kind == catalogue.Generation {
+		r, stream, err := chat.Parse(inputs)
+		if err != nil {
+			return nil, badInput(err)
+		}
+		return s.chat(ctx, caller, &m, r, stream)
+	}
+	return s.vectors(ctx, caller, &m, inputs)
 }
 
-// check decodes inputs and compares them with the model's schema.
-func (s *Service) check(m *Model, inputs []byte) (map[string]any, error) {
+// check compares inputs with the model's schema.
+func (s *Service) check(m *Model, inputs []byte) error {
 	if len(inputs) > MaxInput {
-		return nil, TooLarge()
+		return TooLarge()
 	}
 	d := json.NewDecoder(bytes.NewReader(inputs))
 	d.UseNumber()
@@ -57,16 +83,23 @@ func (s *Service) check(m *Model, inputs []byte) (map[string]any, error) {
 		}
 	}
 	if err != nil {
-		return nil, fault.Wrap(err, fault.CodeBadInput, "Bad input: Error: the inputs are not JSON")
+		return fault.Wrap(err, fault.CodeBadInput, "Bad input: Error: the inputs are not JSON")
 	}
 	if err := s.catalogue.Schemas(m.Kind).Check(v); err != nil {
-		return nil, fault.Wrap(err, fault.CodeBadInput, "Bad input: Error: %s", err.Error())
+		return badInput(err)
 	}
-	object, _ := v.(map[string]any) // every schema wants one
-	return object, nil
+	return nil
+}
+
+// badInput is the error for inputs that a model does not take; the text of err is for
+// the caller.
+func badInput(err error) *fault.Error {
+	return fault.Wrap(err, fault.CodeBadInput, "Bad input: Error: %s", err.Error())
 }
 
 // TooLarge is the error for inputs of more than [MaxInput].
 func TooLarge() *fault.Error {
 	return fault.New(fault.CodeTooLarge, "Request is too large: inputs may have %d bytes", MaxInput)
 }
+
+func newAnswer(m *Model) *Answer { return &Answer{ID: uuid.NewString(), Model: m.Name} }

@@ -2,10 +2,13 @@ package ai
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/selvage-dev/selvage/internal/ai/admit"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
+	"github.com/selvage-dev/selvage/internal/ai/remote"
 	"github.com/selvage-dev/selvage/internal/store"
 )
 
@@ -17,28 +20,74 @@ type Options struct {
 	Store *store.Store
 	Log   *slog.Logger
 	Now   func() time.Time // time.Now
+
+	// Upstreams are the servers that Routes lead to.
+	Upstreams []remote.Options
+	Routes    []Route
+	// Concurrent is how many runs each server gets at once, Queue how many wait for it
+	// and for each model here; 32 and 256.
+	Concurrent, Queue int
+}
+
+// Route says that a server runs a model.
+type Route struct {
+	Model    string // a name, or what names begin with and "*"
+	Upstream string
+	Theirs   string // what the server calls it; "": the same
 }
 
 // Service runs models. It is safe for concurrent use.
 type Service struct {
 	o         Options
 	catalogue *catalogue.Catalogue
+	upstreams map[string]*upstream
+}
+
+// upstream is a server and those who wait for it.
+type upstream struct {
+	*remote.Server
+
+	queue *admit.Queue
 }
 
 // New returns the service. It loads no model.
-func New(o Options) (*Service, error) {
+func New(o Options) (*Service, error) { //nolint:gocritic // once
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Concurrent == 0 {
+		o.Concurrent = 32
+	}
+	if o.Queue == 0 {
+		o.Queue = 256
+	}
 	c, err := catalogue.Load()
 	if err != nil {
 		return nil, err
 	}
-	return &Service{o: o, catalogue: c}, nil
+	s := &Service{o: o, catalogue: c, upstreams: make(map[string]*upstream)}
+	for i := range o.Upstreams {
+		u := o.Upstreams[i]
+		if u.Now == nil {
+			u.Now = o.Now
+		}
+		s.upstreams[u.Name] = &upstream{remote.New(u), admit.New(o.Concurrent, o.Queue)}
+	}
+	for _, r := range o.Routes {
+		if s.upstreams[r.Upstream] == nil {
+			return nil, fmt.Errorf("ai: the route of %s leads to the server %q, which is not one of ai.upstreams", r.Model, r.Upstream)
+		}
+	}
+	return s, nil
 }
 
 // Close ends the service.
-func (s *Service) Close() error { return nil }
+func (s *Service) Close() error {
+	for _, u := range s.upstreams {
+		u.Close()
+	}
+	return nil
+}

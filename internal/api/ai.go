@@ -11,6 +11,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/accounts"
 	"github.com/selvage-dev/selvage/internal/ai"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
+	"github.com/selvage-dev/selvage/internal/ai/chat"
 	"github.com/selvage-dev/selvage/internal/ai/wire"
 )
 
@@ -18,6 +19,8 @@ import (
 type AI interface {
 	Run(ctx context.Context, caller *ai.Caller, model string, inputs []byte) (*ai.Answer, error)
 	Models(f ai.Filter) []ai.Model
+	Chat(ctx context.Context, caller *ai.Caller, model string, r *chat.Request, stream bool) (*ai.Answer, error)
+	Embed(ctx context.Context, caller *ai.Caller, model string, texts []string) (*ai.Embedded, error)
 	Schemas(model string) (*catalogue.Schemas, error)
 }
 
@@ -112,7 +115,11 @@ func runModel(c *call) (any, error) {
 		return nil, c.aiFailed(err)
 	}
 	c.w.Header().Set("Cf-Ai-Req-Id", answer.ID)
-	return json.RawMessage(answer.JSON), nil
+	if answer.Stream != nil {
+		return c.aiStream(streamText(answer.Stream, &wire.NativeStream{})), nil
+	}
+	out, err := wire.Native(answer)
+	return json.RawMessage(out), err
 }
 
 // aiFailed tells a caller that was refused for a while when to come again.

@@ -219,6 +219,9 @@ func (s *server) fail(c *call, err error) {
 	if c.route != nil && c.route.Basic && gitClient(c.r) {
 		write = writeGitFault
 	}
+	if c.route != nil && c.route.OpenAI {
+		write = writeOpenAIFault
+	}
 	if err := write(c.w, c.fault); err != nil {
 		c.cut = true
 	}

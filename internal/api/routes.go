@@ -33,6 +33,8 @@ type route struct {
 	// Basic says that the token may also come as the password of Basic authentication, which is what
 	// git asks its user for.
 	Basic bool
+	// OpenAI says that errors have the form of OpenAI's API, whose clients call the route.
+	OpenAI bool
 	// Open lets anyone call; with ByAddress only those who call by address (see askedByAddress), others
 	// need a token.
 	Open, ByAddress bool
@@ -71,7 +73,7 @@ func (s *server) routes() []route {
 		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(), pagesTailRoutes(), pagesDomainRoutes(),
 		s.buildRoutes(),
 		vectorizeRoutes(),
-		aiRoutes(),
+		aiRoutes(), openAIRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

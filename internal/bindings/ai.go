@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/ai"
+	"github.com/selvage-dev/selvage/internal/ai/chat"
 	"github.com/selvage-dev/selvage/internal/ai/wire"
 	"github.com/selvage-dev/selvage/internal/fsx"
 	"github.com/selvage-dev/selvage/internal/workers"
@@ -81,10 +82,20 @@ func (h *aiHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = ai.NotOffered("%s %.100s is no operation of an AI binding.", r.Method, path)
 	}
-	if err != nil {
+	cut, isCut := errors.AsType[*cutError](err)
+	switch {
+	case isCut:
+		outcome = "cut"
+		if r.Context().Err() == nil {
+			h.log.ErrorContext(r.Context(), "the text of a model broke off", "model", bareModel(r.Header.Get(aiModelHeader)), "error", cut)
+		}
+	case err != nil:
 		outcome = h.fail(w, r, err)
 	}
 	h.metrics.observe(operation, outcome, time.Since(began))
+	if isCut {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func (h *aiHandler) run(w http.ResponseWriter, r *http.Request) error {
@@ -112,9 +123,59 @@ func (h *aiHandler) run(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header()[aiRequestHeader] = []string{answer.ID}
-	writeJSON(w, http.StatusOK, answer.JSON)
+	if answer.Stream != nil {
+		return stream(w, answer.Stream)
+	}
+	out, err := wire.Native(answer)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, out)
 	return nil
 }
+
+// stream runs a model and sends its text piece by piece. What fails before the first
+// piece is an answer; after it the connection is cut, which the worker's reader sees.
+func stream(w http.ResponseWriter, run func(emit func(*chat.Delta) error) error) error {
+	rc := http.NewResponseController(w)
+	var events wire.NativeStream
+	send := func(text []byte) error {
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+		return rc.Flush()
+	}
+	began := false
+	err := run(func(d *chat.Delta) error {
+		if !began {
+			began = true
+			w.Header()["Content-Type"] = []string{"text/event-stream"}
+			w.Header()["Date"] = nil
+			w.WriteHeader(http.StatusOK)
+		}
+		text, err := events.Delta(d)
+		if err != nil || len(text) == 0 {
+			return err
+		}
+		return send(text)
+	})
+	if err == nil {
+		var text []byte
+		if text, err = events.End(); err == nil {
+			err = send(text)
+		}
+	}
+	if err != nil && began {
+		return &cutError{err}
+	}
+	return err
+}
+
+// cutError is one that came after the answer had begun.
+type cutError struct{ err error }
+
+func (e *cutError) Error() string { return "the answer broke off: " + e.err.Error() }
+func (e *cutError) Unwrap() error { return e.err }
 
 // bareModel is the name of the model without the prefix that options may put before it.
 func bareModel(name string) string {

@@ -40,6 +40,7 @@ type Config struct {
 	Cache     Cache
 	D1        D1
 	Vectorize Vectorize
+	AI        AI
 	Log       Log
 	Limits    Limits
 	Builds    Builds
@@ -155,7 +156,7 @@ func Default(getenv func(string) string) *Config {
 			PushSize: 1 << 30, Concurrent: 1, Timeout: 20 * time.Minute, Memory: 2 << 30, Processes: 512, Disk: 4 << 30, Network: NetworkNone,
 			Path: "/usr/local/bin:/usr/bin:/bin",
 		},
-		D1: defaultD1(), Vectorize: defaultVectorize(),
+		D1: defaultD1(), Vectorize: defaultVectorize(), AI: defaultAI(),
 	}
 }
 

@@ -248,3 +248,33 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+func TestAIValues(t *testing.T) {
+	t.Parallel()
+	load := func(key, value string) (*config.Effective, error) {
+		return config.Load(config.Sources{Getenv: getenv(map[string]string{key: value})})
+	}
+	c, err := load("SELVAGE_AI_UPSTREAMS", "a=http://127.0.0.1:8000/v1,b=https://x.example/v1")
+	if err != nil || len(c.AI.Upstreams) != 2 || c.AI.Upstreams[1].String() != "b=https://x.example/v1" {
+		t.Errorf("%+v %v", c, err)
+	}
+	c, err = load("SELVAGE_AI_ROUTES", "@cf/a/b=a:theirs:7b,@cf/*=b")
+	if err != nil || c.AI.Routes[0] != (config.AIRoute{Model: "@cf/a/b", Upstream: "a", Theirs: "theirs:7b"}) || c.AI.Routes[1].String() != "@cf/*=b" {
+		t.Errorf("%+v %v", c, err)
+	}
+	for _, bad := range [][2]string{
+		{"SELVAGE_AI_UPSTREAMS", "a"},
+		{"SELVAGE_AI_UPSTREAMS", "a=ftp://x"},
+		{"SELVAGE_AI_UPSTREAMS", "a=http://user:pass@x"},
+		{"SELVAGE_AI_UPSTREAMS", "A B=http://x"},
+		{"SELVAGE_AI_ROUTES", "m"},
+		{"SELVAGE_AI_ROUTES", "*a=b"},
+		{"SELVAGE_AI_ROUTES", "m=b:"},
+		{"SELVAGE_AI_ROUTES", "=b"},
+		{"SELVAGE_AI_QUEUE", "0"},
+	} {
+		if _, err := load(bad[0], bad[1]); err == nil {
+			t.Errorf("%s=%s is taken", bad[0], bad[1])
+		}
+	}
+}

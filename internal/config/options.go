@@ -45,7 +45,7 @@ func (o *Option) set(c *Config, text string) bool {
 
 // Options returns the table, in the order of the example file.
 func Options() []Option {
-	return slices.Concat(platformOptions(), tlsOptions(), apiOptions(), limitOptions(), d1Options(), vectorizeOptions(), buildOptions())
+	return slices.Concat(platformOptions(), tlsOptions(), apiOptions(), limitOptions(), d1Options(), vectorizeOptions(), aiOptions(), buildOptions())
 }
 
 func platformOptions() []Option {

@@ -154,6 +154,12 @@ func parse(target any, text string) (ok bool) {
 	case *[]EgressRule:
 		*p, ok = parseList(text, ParseEgressRule)
 		return ok
+	case *[]AIUpstream:
+		*p, ok = parseList(text, parseUpstream)
+		return ok
+	case *[]AIRoute:
+		*p, ok = parseList(text, parseRoute)
+		return ok
 	default:
 		panic(fmt.Sprintf("config: no parser for %T", target))
 	}
@@ -189,6 +195,10 @@ func format(target any) string {
 	case *[]netip.Prefix:
 		return formatList(*p)
 	case *[]EgressRule:
+		return formatList(*p)
+	case *[]AIUpstream:
+		return formatList(*p)
+	case *[]AIRoute:
 		return formatList(*p)
 	default:
 		panic(fmt.Sprintf("config: no format for %T", target))

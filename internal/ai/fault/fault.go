@@ -30,6 +30,7 @@ const (
 	CodeModelBroken  = 5021 // ours: the model's files cannot be used
 	CodeExists       = 5022 // ours: the store has something of that name
 	CodeDownload     = 5023 // ours: a file did not arrive as it should
+	CodeJSONMode     = 5024 // the answer is not the JSON that was asked for
 )
 
 // Error is for the one who called.
@@ -54,7 +55,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Status is the HTTP status that goes with the code.
 func (e *Error) Status() int {
 	switch e.Code {
-	case CodeIncomplete, CodeInvalidData, CodeBadInput, CodeNoModel, CodeNotOffered:
+	case CodeIncomplete, CodeInvalidData, CodeBadInput, CodeNoModel, CodeNotOffered, CodeJSONMode:
 		return http.StatusBadRequest
 	case CodeTooLarge:
 		return http.StatusRequestEntityTooLarge

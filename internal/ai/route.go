@@ -1,0 +1,56 @@
+package ai
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/selvage-dev/selvage/internal/ai/admit"
+	"github.com/selvage-dev/selvage/internal/ai/fault"
+)
+
+// route returns the server that runs a model and what the server calls it; nil: none
+// does. A full name goes before what names begin with, and of these the longest.
+func (s *Service) route(model string) (u *upstream, theirs string) {
+	best := -1
+	for _, r := range s.o.Routes {
+		prefix, open := strings.CutSuffix(r.Model, "*")
+		weight := len(prefix)
+		switch {
+		case !open && r.Model == model:
+			weight = len(model) + 1
+		case !open || !strings.HasPrefix(model, prefix):
+			continue
+		}
+		if weight > best {
+			best, u, theirs = weight, s.upstreams[r.Upstream], r.Theirs
+		}
+	}
+	if theirs == "" {
+		theirs = model
+	}
+	return u, theirs
+}
+
+// ownRoutes are the names of models that only a route knows.
+func (s *Service) ownRoutes() []string {
+	var names []string
+	for _, r := range s.o.Routes {
+		if _, listed := s.catalogue.Find(r.Model); !listed && !strings.HasSuffix(r.Model, "*") {
+			names = append(names, r.Model)
+		}
+	}
+	return names
+}
+
+// wait takes a slot of a queue for a caller.
+func wait(ctx context.Context, q *admit.Queue, caller *Caller) (release func(), err error) {
+	release, err = q.Acquire(ctx, caller.subject())
+	if errors.Is(err, admit.ErrFull) {
+		e := fault.New(fault.CodeCapacity, "Out of capacity: as many requests as may wait for this model do so already")
+		e.RetryAfter = time.Second
+		return nil, e
+	}
+	return release, err
+}
