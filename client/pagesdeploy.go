@@ -32,6 +32,8 @@ type PagesUpload struct {
 	// ConfigHash says that Code has all of the project's settings but its secrets:
 	// a digest of the file they are in.
 	ConfigHash string
+	// Output is the folder of the site as that file names it.
+	Output string
 }
 
 // PagesCode is the code of Functions.
@@ -83,6 +85,7 @@ func (u *PagesUpload) form() (*formBody, error) {
 	field("commit_message", u.Commit.Message)
 	field("commit_dirty", strconv.FormatBool(u.Commit.Dirty))
 	field("wrangler_config_hash", u.ConfigHash)
+	field("pages_build_output_dir", u.Output)
 	file := func(name, text string) {
 		if text != "" {
 			f.parts = append(f.parts, formPart{name: name, contentType: "application/octet-stream", content: []byte(text)})

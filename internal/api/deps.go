@@ -38,8 +38,8 @@ type Workers interface {
 	Hosts
 	Schedules
 	Instances() []workers.InstanceInfo
-	// LiveBindings says whose deployed versions bind a resource.
-	LiveBindings(ctx context.Context, account, bindingType, id string) ([]string, error)
+	// LiveBindings says which scripts' deployed versions bind a resource, and which sites' serving code.
+	LiveBindings(ctx context.Context, account, bindingType, id string) (scripts, sites []string, err error)
 }
 
 // Uploads takes the parts of a version: modules and assets.
@@ -128,6 +128,7 @@ type Logs interface {
 
 // Objects lists Durable Object namespaces and what is in them.
 type Objects interface {
+	ObjectNamespace(ctx context.Context, account, id string) (workers.Namespace, error)
 	ObjectNamespaces(ctx context.Context, account string, offset, limit int) (page []workers.Namespace, total int, err error)
 	Objects(ctx context.Context, account, namespace, after string, limit int) (ids []string, more bool, err error)
 }

@@ -150,9 +150,12 @@ func deleteNamespace(c *call) (any, error) {
 		return nil, err
 	}
 	if c.query().Get("force") != "true" {
-		users, err := c.Workers.LiveBindings(c.ctx(), c.account(), "kv_namespace", c.namespace())
+		users, sites, err := c.Workers.LiveBindings(c.ctx(), c.account(), "kv_namespace", c.namespace())
 		if err != nil {
 			return nil, err
+		}
+		for _, site := range sites {
+			users = append(users, "the Functions of "+site)
 		}
 		if len(users) > 0 {
 			return nil, &kv.Error{

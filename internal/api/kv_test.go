@@ -22,11 +22,11 @@ type noUsers struct {
 	users map[string][]string
 }
 
-func (n noUsers) LiveBindings(_ context.Context, _, kind, id string) ([]string, error) {
+func (n noUsers) LiveBindings(_ context.Context, _, kind, id string) (scripts, sites []string, err error) {
 	if kind != "kv_namespace" {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return n.users[id], nil
+	return n.users[id], nil, nil
 }
 
 const kvRoot = "/A/storage/kv/namespaces"

@@ -18,6 +18,7 @@ const (
 func objectRoutes() []route {
 	return []route{
 		{Method: http.MethodGet, Pattern: objectsPath, Scope: accounts.ScopeWorkersRead, Handler: listObjectNamespaces},
+		{Method: http.MethodGet, Pattern: objectsPath + "/{namespace}", Scope: accounts.ScopeWorkersRead, Handler: getObjectNamespace},
 		{Method: http.MethodGet, Pattern: objectsPath + "/{namespace}/objects", Scope: accounts.ScopeWorkersRead, Handler: listObjects},
 	}
 }
@@ -31,6 +32,19 @@ type objectNamespaceJSON struct {
 	CreatedOn stamp  `json:"created_on"`
 }
 
+func newObjectNamespace(n *workers.Namespace) objectNamespaceJSON {
+	return objectNamespaceJSON{ID: n.ID, Name: n.Script + "_" + n.Class, Script: n.Script, Class: n.Class, UseSQLite: n.UseSQLite, CreatedOn: stamp(n.CreatedAt)}
+}
+
+// getObjectNamespace is what "wrangler pages download config" asks for.
+func getObjectNamespace(c *call) (any, error) {
+	n, err := c.Workers.ObjectNamespace(c.ctx(), c.account(), c.params["namespace"])
+	if err != nil {
+		return nil, err
+	}
+	return newObjectNamespace(&n), nil
+}
+
 func listObjectNamespaces(c *call) (any, error) {
 	n, per, err := pageParams(c.query(), maxPerPage)
 	if err != nil {
@@ -42,7 +56,7 @@ func listObjectNamespaces(c *call) (any, error) {
 	}
 	out := make([]objectNamespaceJSON, len(page))
 	for i, x := range page {
-		out[i] = objectNamespaceJSON{ID: x.ID, Name: x.Script + "_" + x.Class, Script: x.Script, Class: x.Class, UseSQLite: x.UseSQLite, CreatedOn: stamp(x.CreatedAt)}
+		out[i] = newObjectNamespace(&x)
 	}
 	return paged{Items: out, Info: newResultInfo(n, per, len(out), total)}, nil
 }

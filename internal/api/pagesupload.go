@@ -157,7 +157,9 @@ func (c *call) readPagesPart(q *pages.DeployRequest, name string, r io.Reader) e
 		q.Rules.Routes = text(maxRuleFile)
 	case "_worker.bundle":
 		q.Bundle, err = c.readBundle(r)
-	case "pages_build_output_dir", "functions-filepath-routing-config.json":
+	case "pages_build_output_dir":
+		q.Output = text(short)
+	case "functions-filepath-routing-config.json":
 		_ = text(maxRuleFile) // for a dashboard
 	default:
 		return errf(codeBadRequest, "the form has a part %.64q that this release does not know", name)

@@ -149,6 +149,7 @@ func getReferences(c *call) (any, error) {
 	for _, name := range refs.DurableObjects {
 		j.DurableObjects = append(j.DurableObjects, map[string]string{"service": name, "environment": environment})
 	}
+	j.Services.PagesFunction = len(refs.Sites) > 0
 	for _, name := range refs.DispatchOutbounds {
 		j.DispatchOutbounds = append(j.DispatchOutbounds, map[string]string{"namespace": name})
 	}

@@ -180,6 +180,9 @@ func (d *pagesDeploy) project(ctx context.Context) (client.PagesProject, error) 
 
 func (d *pagesDeploy) upload(ctx context.Context, s *site.Site) (*client.PagesUpload, error) {
 	u := &client.PagesUpload{Commit: d.commit, ConfigHash: s.ConfigHash, Routes: s.Routes}
+	if s.Config != nil {
+		u.Output = s.Config.PagesOutput
+	}
 	var err error
 	if u.Assets, err = client.ReadAssets(ctx, os.DirFS(s.Output), notOfSite); err != nil {
 		return nil, err

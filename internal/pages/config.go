@@ -59,25 +59,35 @@ func (v Var) Secret() bool { return v.Type == secretText }
 
 // resourceKind says how a project's bindings of one kind become a Worker's.
 type resourceKind struct {
-	key    string            // in the API's deployment_configs
-	typ    string            // of a Worker's binding
-	fields map[string]string // of a project's binding → of a Worker's
+	key    string // in the API's deployment_configs
+	typ    string // of a Worker's binding
+	fields []resourceField
 }
 
+// resourceField is a field of a project's binding and what it is called in a Worker's. Of two with the same name
+// there, the first is the one that is shown.
+type resourceField struct{ project, worker string }
+
 func resourceKinds() []resourceKind {
+	same := func(names ...string) (out []resourceField) {
+		for _, n := range names {
+			out = append(out, resourceField{n, n})
+		}
+		return out
+	}
 	return []resourceKind{
-		{"kv_namespaces", "kv_namespace", map[string]string{"namespace_id": "namespace_id"}},
-		{"d1_databases", "d1", map[string]string{"id": "id"}},
-		{"services", "service", map[string]string{"service": "service", "environment": "environment", "entrypoint": "entrypoint"}},
-		{"durable_object_namespaces", "durable_object_namespace", map[string]string{"namespace_id": "namespace_id", "class_name": "class_name", "script_name": "script_name", "environment": "environment"}},
-		{"r2_buckets", "r2_bucket", map[string]string{"name": "bucket_name", "jurisdiction": "jurisdiction"}},
-		{"queue_producers", "queue", map[string]string{"name": "queue_name"}},
-		{"analytics_engine_datasets", "analytics_engine", map[string]string{"dataset": "dataset"}},
-		{"ai_bindings", "ai", map[string]string{"project_id": "project_id"}},
-		{"vectorize_bindings", "vectorize", map[string]string{"index_name": "index_name"}},
-		{"hyperdrive_bindings", "hyperdrive", map[string]string{"id": "id"}},
+		{"kv_namespaces", "kv_namespace", same("namespace_id")},
+		{"d1_databases", "d1", same("id")},
+		{"services", "service", same("service", "environment", "entrypoint")},
+		{"durable_object_namespaces", "durable_object_namespace", append(same("namespace_id", "class_name", "environment"), resourceField{"service", "script_name"}, resourceField{"script_name", "script_name"})},
+		{"r2_buckets", "r2_bucket", []resourceField{{"name", "bucket_name"}, {"jurisdiction", "jurisdiction"}}},
+		{"queue_producers", "queue", []resourceField{{"name", "queue_name"}}},
+		{"analytics_engine_datasets", "analytics_engine", same("dataset")},
+		{"ai_bindings", "ai", same("project_id")},
+		{"vectorize_bindings", "vectorize", same("index_name")},
+		{"hyperdrive_bindings", "hyperdrive", same("id")},
 		{"browsers", "browser", nil},
-		{"mtls_certificates", "mtls_certificate", map[string]string{"certificate_id": "certificate_id"}},
+		{"mtls_certificates", "mtls_certificate", same("certificate_id")},
 	}
 }
 
@@ -277,9 +287,9 @@ func (c *Config) bindings(open func(name string, sealed []byte) (string, error))
 				return nil, err
 			}
 			b := map[string]any{"name": name, "type": kind.typ}
-			for from, to := range kind.fields {
-				if v, ok := in[from]; ok && v != nil {
-					b[to] = v
+			for _, f := range kind.fields {
+				if v, ok := in[f.project]; ok && v != nil {
+					b[f.worker] = v
 				}
 			}
 			out = append(out, b)

@@ -33,7 +33,10 @@ type DeployRequest struct {
 	// ConfigHash is not empty when the project's settings are in a wrangler file,
 	// and then in Bundle's metadata.
 	ConfigHash string
-	Source     string // the tool that deploys
+	// Output is the folder of the site that a wrangler file names, for whoever looks at
+	// the project.
+	Output string
+	Source string // the tool that deploys
 	// Built is what happened before; nil: the files came ready-made.
 	Built *Built
 }
@@ -84,7 +87,20 @@ func (s *Service) Deploy(ctx context.Context, account, project string, q *Deploy
 			return Deployment{}, internal("save the rules", err)
 		}
 	}
+	if d.doc.ConfigHash != "" && d.doc.Bundle != nil {
+		if d.doc.Config, err = fileConfig(d.doc.Bundle, d.doc.ConfigHash, &d.doc.Config); err != nil {
+			return Deployment{}, refusedSettings(err)
+		}
+	}
 	return s.launch(ctx, r, d)
+}
+
+// refusedSettings is for settings that cannot even be read.
+func refusedSettings(err error) error {
+	if e, ok := errors.AsType[*RefusedError](err); ok {
+		return &Error{Code: CodeInvalidRequest, Status: 400, Message: e.Text, Err: err}
+	}
+	return internal("read the settings of the wrangler file", err)
 }
 
 func (q *DeployRequest) check(r *projectRow) error {
@@ -96,6 +112,9 @@ func (q *DeployRequest) check(r *projectRow) error {
 	}
 	if len(q.Commit.Hash) > maxHash || strings.ContainsFunc(q.Commit.Hash, isControl) {
 		return fail(CodeInvalidRequest, 400, "The commit hash is longer than %d bytes or has control characters.", maxHash)
+	}
+	if len(q.Output) > maxPath {
+		return fail(CodeInvalidRequest, 400, "The output folder's path is longer than %d bytes.", maxPath)
 	}
 	if len(q.Commit.Message) > maxMessage {
 		return fail(CodeInvalidRequest, 400, "The commit message has %d bytes; at most %d are allowed.", len(q.Commit.Message), maxMessage)
@@ -194,6 +213,7 @@ func (s *Service) newDeployment(r *projectRow, q *DeployRequest) *deploymentRow 
 			Config: *r.settings.Configs.of(environment),
 		},
 	}
+	d.output = q.Output
 	q.Built.into(d)
 	return d
 }
@@ -268,6 +288,9 @@ func (s *Service) save(ctx context.Context, r *projectRow, d *deploymentRow) err
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, d.id, d.projectID, d.number, d.short, d.environment, d.alias, d.succeeded, d.manifest, d.version, string(doc), d.createdAt.UnixMilli(), recorded)
 		if err == nil && recorded == contentsRecorded {
 			err = recordContents(ctx, tx, r.id, d.number, contents)
+		}
+		if err == nil {
+			err = s.keepFileConfig(ctx, tx, d)
 		}
 		if err != nil || !d.succeeded || d.environment != Production {
 			return err

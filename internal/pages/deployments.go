@@ -22,6 +22,8 @@ type deploymentRow struct {
 	version                                  sql.NullString
 	createdAt                                time.Time
 	doc                                      deploymentDocument
+	// output is the site\'s folder as a wrangler file names it. It is stored with the project.
+	output string
 }
 
 // deploymentDocument is the part of a deployment that is stored as JSON. Fields

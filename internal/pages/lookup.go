@@ -231,3 +231,15 @@ func (s *Service) HasVersion(ctx context.Context, version string) (has bool, err
 	}
 	return has, nil
 }
+
+// Live says whether a version is the code of a deployment that production or a branch leads to. What only the address
+// of an older deployment leads to is not.
+func (s *Service) Live(ctx context.Context, version string) (live bool, err error) {
+	err = s.db().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pages_deployments d JOIN pages_projects p ON p.id = d.project_id
+		WHERE d.version_id = ? AND d.succeeded AND (p.production_id = d.id OR NOT EXISTS (
+			SELECT 1 FROM pages_deployments n WHERE n.project_id = d.project_id AND n.alias = d.alias AND n.succeeded AND n.number > d.number)))`, version).Scan(&live)
+	if err != nil {
+		return false, fmt.Errorf("pages: look for version %s: %w", version, err)
+	}
+	return live, nil
+}

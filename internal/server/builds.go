@@ -344,7 +344,7 @@ func (d *siteDeploy) code(ctx context.Context) error {
 	if p == nil {
 		return nil
 	}
-	d.request.ConfigHash = p.ConfigHash
+	d.request.ConfigHash, d.request.Output = p.ConfigHash, p.Written
 	if !p.Code {
 		return nil
 	}

@@ -66,6 +66,11 @@ func (f siteFiles) Site(ctx context.Context, deployment string) (workers.Respond
 	return f.s.pages.Site(ctx, deployment)
 }
 
+// Live implements workers.Sites.
+func (f siteFiles) Live(ctx context.Context, version string) (bool, error) {
+	return f.s.pages.Live(ctx, version)
+}
+
 // siteFunctions runs the Functions of sites as versions of workers.
 type siteFunctions struct{ workers *workers.Service }
 
@@ -73,6 +78,9 @@ type siteFunctions struct{ workers *workers.Service }
 func (f siteFunctions) Create(ctx context.Context, spec *pages.FunctionsSpec) (string, error) {
 	u, err := workers.DecodeMetadata(spec.Metadata)
 	if err != nil {
+		return "", refusedFunctions(err)
+	}
+	if err := f.workers.NameObjects(ctx, spec.Account, u); err != nil {
 		return "", refusedFunctions(err)
 	}
 	for _, m := range spec.Modules {

@@ -1,9 +1,7 @@
 package workers
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -72,39 +70,4 @@ func (d *document) kvBinding(b *binding) (workerd.Binding, error) {
 		return workerd.Binding{}, fmt.Errorf("no door leads to the KV namespace %s", b.NamespaceID)
 	}
 	return workerd.Binding{Name: b.Name, Kind: workerd.KVBinding, Socket: doors[i].Socket}, nil
-}
-
-// LiveBindings returns the names of the scripts whose deployed versions have a
-// binding of the type that names the resource: what breaks when it is deleted.
-func (s *Service) LiveBindings(ctx context.Context, account, bindingType, id string) ([]string, error) {
-	rows, err := s.db().QueryContext(ctx, `
-		SELECT s.name, v.document FROM scripts s
-		JOIN deployments d ON d.script_id = s.id AND d.sequence = (SELECT max(sequence) FROM deployments WHERE script_id = s.id)
-		JOIN versions v ON v.script_id = s.id AND instr(d.document, v.id) > 0 AND instr(v.document, ?) > 0
-		WHERE s.account_id = ? ORDER BY s.name`, id, account)
-	if err != nil {
-		return nil, internal("look for Workers that use the resource", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var names []string
-	for rows.Next() {
-		var name, raw string
-		var doc document
-		if err := rows.Scan(&name, &raw); err != nil {
-			return nil, internal("look for Workers that use the resource", err)
-		}
-		if err := json.Unmarshal([]byte(raw), &doc); err != nil {
-			return nil, internal("look for Workers that use the resource", err)
-		}
-		uses := slices.ContainsFunc(doc.Bindings, func(b binding) bool {
-			return b.Type == bindingType && (cmp.Or(b.NamespaceID, b.DatabaseID, b.IndexName) == id || b.Service != nil && b.Service.Script == id)
-		})
-		if uses && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, internal("look for Workers that use the resource", err)
-	}
-	return names, nil
 }

@@ -205,11 +205,12 @@ type References struct {
 	ServicesIncoming  []string
 	DurableObjects    []string
 	DispatchOutbounds []string
+	Sites             []string // by a service binding, or one to its Durable Objects
 }
 
 // Empty reports whether nothing refers to the script.
 func (r References) Empty() bool {
-	return len(r.ServicesIncoming)+len(r.DurableObjects)+len(r.DispatchOutbounds) == 0
+	return len(r.ServicesIncoming)+len(r.DurableObjects)+len(r.DispatchOutbounds)+len(r.Sites) == 0
 }
 
 // EgressPolicy says which addresses that are refused by default (private,

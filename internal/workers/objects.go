@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -86,6 +87,44 @@ func (s *Service) namespace(ctx context.Context, account, id string) (*namespace
 		return nil, nil // as above
 	}
 	return &rows[0], nil
+}
+
+// ObjectNamespace returns a Durable Object namespace by its id. The error is
+// CodeObjectNamespaceMissing when there is none.
+func (s *Service) ObjectNamespace(ctx context.Context, account, id string) (Namespace, error) {
+	n, err := s.namespace(ctx, account, id)
+	if err != nil {
+		return Namespace{}, err
+	}
+	if n == nil {
+		return Namespace{}, fail(CodeObjectNamespaceMissing, 404, "There is no Durable Object namespace %s on your account.", clip(id))
+	}
+	return n.Namespace, nil
+}
+
+// NameObjects makes an upload's bindings to Durable Objects that give the id of a
+// namespace, as those of sites may, give the script and the class.
+func (s *Service) NameObjects(ctx context.Context, account string, u *Upload) error {
+	for i, raw := range u.Bindings {
+		var b map[string]any
+		if json.Unmarshal(raw, &b) != nil || b["type"] != typeDurableObject {
+			continue // what is wrong with it is said when it is resolved
+		}
+		id, ok := b["namespace_id"].(string)
+		if !ok || b["class_name"] != nil && b["class_name"] != "" {
+			continue
+		}
+		n, err := s.ObjectNamespace(ctx, account, id)
+		if err != nil {
+			return err
+		}
+		delete(b, "namespace_id")
+		b["class_name"], b["script_name"] = n.Class, n.Script
+		if u.Bindings[i], err = json.Marshal(b); err != nil {
+			return internal("name a Durable Object namespace", err)
+		}
+	}
+	return nil
 }
 
 // ObjectNamespaces lists the Durable Object namespaces of an account, oldest

@@ -103,12 +103,16 @@ func (s *Service) scriptRows(ctx context.Context, account string) ([]*scriptRow,
 // References returns what would break if the script were deleted, which is
 // nothing for a script that does not exist.
 func (s *Service) References(ctx context.Context, account, name string) (References, error) {
-	callers, err := s.LiveBindings(ctx, account, typeService, name)
+	callers, sites, err := s.LiveBindings(ctx, account, typeService, name)
 	if err != nil {
 		return References{}, err
 	}
 	out := References{ServicesIncoming: slices.DeleteFunc(callers, func(c string) bool { return c == name })}
-	out.DurableObjects, err = s.objectReferences(ctx, scope{account, name})
+	if out.DurableObjects, err = s.objectReferences(ctx, scope{account, name}); err != nil {
+		return References{}, err
+	}
+	more, err := s.objectSites(ctx, scope{account, name})
+	out.Sites = slices.Compact(slices.Sorted(slices.Values(append(sites, more...))))
 	return out, err
 }
 
@@ -132,6 +136,9 @@ func (s *Service) DeleteScript(ctx context.Context, account, name string, force 
 		return err
 	}
 	if !force && !refs.Empty() {
+		if len(refs.Sites) > 0 {
+			return fail(CodeReferenced, 409, "Functions of Pages projects refer to the Worker %s: %s. Deploy them without the binding first, or delete with force.", name, strings.Join(refs.Sites, ", "))
+		}
 		return fail(CodeReferenced, 409, "Other Workers refer to the Worker %s. Change them first, or delete with force.", name)
 	}
 	if producers, err := s.TailProducers(ctx, account, name); err != nil {

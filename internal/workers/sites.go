@@ -27,6 +27,9 @@ type Responder interface {
 type Sites interface {
 	// Site returns the files of a deployment.
 	Site(ctx context.Context, deployment string) (Responder, error)
+	// Live says whether a version is the code of a deployment that production or a
+	// branch leads to.
+	Live(ctx context.Context, version string) (bool, error)
 }
 
 // CreateSiteVersion makes a version of a site's code, which has answered when it

@@ -16,6 +16,8 @@ type Packed struct {
 	Output string `json:"output,omitempty"`
 	// ConfigHash is not empty when the settings are in Metadata.
 	ConfigHash string `json:"config_hash,omitempty"`
+	// Written is the folder as the wrangler file names it.
+	Written string `json:"written,omitempty"`
 	Routes     string `json:"routes,omitempty"`
 	Code       bool   `json:"code"`
 	// Metadata is that of the upload, without main_module.
@@ -43,6 +45,7 @@ func (s *Site) Pack(base string) (*Packed, error) {
 		}
 	}
 	if s.Config != nil {
+		out.Written = s.Config.PagesOutput
 		for _, b := range s.Config.Bindings {
 			if text, ok := b.Fields["text"].(string); ok && b.Type == "plain_text" {
 				out.Vars[b.Name] = text
