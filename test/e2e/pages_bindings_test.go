@@ -121,7 +121,9 @@ func (p *platform) downloadedConfig(t *testing.T, dir string) {
 func (p *platform) objectsByID(t *testing.T, dir string) {
 	t.Helper()
 	var list struct {
-		Result []struct{ ID, Class string } `json:"result"`
+		Result []struct {
+			ID string `json:"id"`
+		} `json:"result"`
 	}
 	a := p.api(t, http.MethodGet, "/workers/durable_objects/namespaces", nil)
 	if err := json.Unmarshal([]byte(a.Body), &list); err != nil || len(list.Result) != 1 {
