@@ -15,19 +15,40 @@ type domainJSON struct {
 	ZoneName        string `json:"zone_name"`
 	Enabled         bool   `json:"enabled"`
 	PreviewsEnabled bool   `json:"previews_enabled"`
+	// Of the certificate, where this platform orders some; the names are those of a site's domain.
+	Status    string `json:"status,omitempty"` // pending, active, error
+	Error     string `json:"error_message,omitempty"`
+	ExpiresOn *stamp `json:"certificate_expires_on,omitempty"`
+	RetryOn   *stamp `json:"certificate_retry_on,omitempty"`
 }
 
-func newDomainJSON(d *workers.CustomDomain) domainJSON {
-	return domainJSON{
+func (c *call) newDomain(d *workers.CustomDomain) domainJSON {
+	out := domainJSON{
 		ID: d.ID, Hostname: d.Hostname, Service: d.Script, Environment: environment,
 		ZoneID: d.ZoneID, ZoneName: d.ZoneName, Enabled: d.Enabled,
 	}
+	if c.Certificates == nil || !d.Enabled {
+		return out
+	}
+	cert := c.Certificates.Certificate(d.Hostname)
+	switch cert.State {
+	case CertificateNone:
+		return out
+	case CertificateReady:
+		out.Status = "active"
+	case CertificatePending:
+		out.Status = "pending"
+	case CertificateFailed:
+		out.Status = "error"
+	}
+	out.Error, out.ExpiresOn, out.RetryOn = cert.Error, stampOf(cert.NotAfter), stampOf(cert.Retry)
+	return out
 }
 
-func newDomainsJSON(all []workers.CustomDomain) []domainJSON {
+func (c *call) newDomains(all []workers.CustomDomain) []domainJSON {
 	out := make([]domainJSON, len(all))
 	for i := range all {
-		out[i] = newDomainJSON(&all[i])
+		out[i] = c.newDomain(&all[i])
 	}
 	return out
 }
@@ -79,12 +100,12 @@ func postDomainChanges(c *call) (any, error) {
 		return nil, err
 	}
 	out := changesetJSON{
-		Added: newDomainsJSON(changes.Added), Removed: newDomainsJSON(changes.Removed),
+		Added: c.newDomains(changes.Added), Removed: c.newDomains(changes.Removed),
 		Updated: make([]domainUpdateJSON, len(changes.Updated)), Conflicting: []domainJSON{},
 	}
 	for i := range changes.Updated {
 		u := &changes.Updated[i]
-		out.Updated[i] = domainUpdateJSON{domainJSON: newDomainJSON(&u.CustomDomain), Modified: u.Modified}
+		out.Updated[i] = domainUpdateJSON{domainJSON: c.newDomain(&u.CustomDomain), Modified: u.Modified}
 	}
 	return out, nil
 }
@@ -101,7 +122,7 @@ func putDomains(c *call) (any, error) {
 	}
 	all, err := c.Workers.PutDomains(c.ctx(), c.account(), c.script(), domainRequests(in.Origins),
 		workers.DomainOptions{Replace: true, Override: in.Override})
-	return newDomainsJSON(all), err
+	return c.newDomains(all), err
 }
 
 // attachDomain is the public API's way to make one custom domain, whoever has it.
@@ -125,7 +146,7 @@ func attachDomain(c *call) (any, error) {
 	}
 	for i := range all {
 		if strings.EqualFold(all[i].Hostname, strings.TrimSuffix(in.Hostname, ".")) {
-			return newDomainJSON(&all[i]), nil
+			return c.newDomain(&all[i]), nil
 		}
 	}
 	return nil, errf(codeNotFound, "the custom domain %q was deleted meanwhile", in.Hostname)
@@ -139,7 +160,7 @@ func listDomains(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return page(q, newDomainsJSON(all))
+	return page(q, c.newDomains(all))
 }
 
 func getDomain(c *call) (any, error) {
@@ -147,7 +168,7 @@ func getDomain(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDomainJSON(&d), nil
+	return c.newDomain(&d), nil
 }
 
 func deleteDomain(c *call) (any, error) {

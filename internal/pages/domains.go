@@ -61,13 +61,13 @@ func (s *Service) AddDomain(ctx context.Context, account, project, hostname stri
 	if err := s.checkDomain(name); err != nil {
 		return Domain{}, err
 	}
-	if s.o.HostTaken != nil {
-		taken, err := s.o.HostTaken(ctx, name)
+	if s.o.HostOwner != nil {
+		owner, err := s.o.HostOwner(ctx, name)
 		if err != nil {
 			return Domain{}, internal("look for the host among the workers", err)
 		}
-		if taken {
-			return Domain{}, fail(CodeDomainTaken, 409, "A worker answers at %s. Take the custom domain or the route from it first.", name)
+		if owner != "" {
+			return Domain{}, fail(CodeDomainTaken, 409, "The Worker %s answers at %s. Take the custom domain or the route from it first.", owner, name)
 		}
 	}
 	d := Domain{ID: uuid.NewString(), Project: p.name, Hostname: name, CreatedAt: s.now()}
@@ -98,7 +98,11 @@ func insertDomain(ctx context.Context, tx *sql.Tx, project string, d *Domain) er
 	if n, err := done.RowsAffected(); err != nil || n == 1 {
 		return err
 	}
-	return fail(CodeDomainTaken, 409, "The domain %s is a project's already. Remove it there first.", d.Hostname)
+	var owner string
+	if err := tx.QueryRowContext(ctx, `SELECT p.name FROM pages_domains d JOIN pages_projects p ON p.id = d.project_id WHERE d.hostname = ?`, d.Hostname).Scan(&owner); err != nil {
+		return err
+	}
+	return fail(CodeDomainTaken, 409, "The domain %s is that of the project %s. Remove it there first.", d.Hostname, owner)
 }
 
 // DeleteDomain takes a custom domain away. Errors: CodeProjectNotFound, CodeDomainNotFound.
@@ -139,6 +143,12 @@ func (s *Service) reloadDomains(ctx context.Context) error {
 
 // HostsOf lists the hostnames of a project's custom domains. It is quick.
 func (s *Service) HostsOf(project string) []string { return s.domains.of(project) }
+
+// OfHost returns the project that has a host as a custom domain, or as one of those below a "*". It is quick.
+func (s *Service) OfHost(host string) (project string, ok bool) {
+	_, project, ok = s.domains.find(host)
+	return project, ok
+}
 
 // CustomHosts lists the hostnames of all projects' custom domains, but for those with a "*".
 func (s *Service) CustomHosts() []string {

@@ -85,7 +85,9 @@ func TestCustomDomains(t *testing.T) {
 
 func TestRefusedDomains(t *testing.T) {
 	f := open(t, t.TempDir(), func(o *pages.Options) {
-		o.HostTaken = func(_ context.Context, host string) (bool, error) { return host == "worker.example.test", nil }
+		o.HostOwner = func(_ context.Context, host string) (string, error) {
+			return map[string]string{"worker.example.test": "w"}[host], nil
+		}
 	})
 	f.project("web")
 	for _, c := range []struct {

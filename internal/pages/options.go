@@ -80,8 +80,8 @@ type Options struct {
 	IssueTicket  func(Ticket) string
 	VerifyTicket func(token, action string) (Ticket, error)
 
-	// HostTaken reports whether something else than a site has a host; nil: nothing has.
-	HostTaken func(ctx context.Context, host string) (bool, error)
+	// HostOwner names the worker that has a host, "" for none; nil: none has any.
+	HostOwner func(ctx context.Context, host string) (worker string, err error)
 
 	// Files gives the contents of assets.
 	Files assets.Files

@@ -26,7 +26,7 @@ func (s *Server) openPages(context.Context) error {
 			t, err := s.accounts.VerifyTicket(token, action)
 			return pages.Ticket(t), err
 		},
-		HostTaken:  s.workers.NamesHost,
+		HostOwner:  s.workers.HostOwner,
 		RuleLimits: ruleLimits(c),
 		Files:      s.files, MaxFileSize: int64(c.Limits.AssetSize),
 	})
@@ -69,6 +69,14 @@ func (f siteFiles) Site(ctx context.Context, deployment string) (workers.Respond
 // Live implements workers.Sites.
 func (f siteFiles) Live(ctx context.Context, version string) (bool, error) {
 	return f.s.pages.Live(ctx, version)
+}
+
+// OfHost implements workers.Sites.
+func (f siteFiles) OfHost(host string) (string, bool) {
+	if f.s.pages == nil {
+		return "", false // still starting
+	}
+	return f.s.pages.OfHost(host)
 }
 
 // siteFunctions runs the Functions of sites as versions of workers.

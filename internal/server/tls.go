@@ -105,11 +105,11 @@ func (s *Server) knownHost(ctx context.Context, host string) bool {
 	if t.Paths == nil || s.cfg.Load().TLS.Mode == config.TLSLocal {
 		return true
 	}
-	named, err := s.workers.NamesHost(ctx, host)
+	owner, err := s.workers.HostOwner(ctx, host)
 	if err != nil {
 		s.log.WarnContext(ctx, "cannot look up a host for its certificate", "host", host, "error", err)
 	}
-	return named
+	return owner != ""
 }
 
 // hosts says what answers on which host.

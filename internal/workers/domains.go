@@ -129,6 +129,9 @@ func (s *Service) checkDomains(ctx context.Context, account, script string, reqs
 			return nil, fail(CodeNotOffered, 400, "The custom domain %q asks for preview URLs, which this release does not offer there. Set previews_enabled to false.", host)
 		}
 		seen[host] = true
+		if err := s.checkSite(host, CodeDomainTaken); err != nil {
+			return nil, err
+		}
 		z, err := s.zoneFor(ctx, account, host, r.Zone)
 		if err != nil {
 			return nil, err

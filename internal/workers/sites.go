@@ -30,6 +30,8 @@ type Sites interface {
 	// Live says whether a version is the code of a deployment that production or a
 	// branch leads to.
 	Live(ctx context.Context, version string) (bool, error)
+	// OfHost returns the site that has a host as a custom domain. It is quick.
+	OfHost(host string) (project string, ok bool)
 }
 
 // CreateSiteVersion makes a version of a site's code, which has answered when it

@@ -98,6 +98,11 @@ func (s *Service) checkRoute(ctx context.Context, account string, req RouteReque
 	if !p.Within(z.Name) {
 		return newRoute{}, fail(CodeInvalidRoute, 400, "The route pattern %q is not within its zone, %s.", req.Pattern, z.Name)
 	}
+	if host := p.Name(); host != "" {
+		if err := s.checkSite(host, CodeRouteTaken); err != nil {
+			return newRoute{}, err
+		}
+	}
 	return newRoute{id: hex32(), pattern: req.Pattern, canonical: p.String(), zone: z}, nil
 }
 

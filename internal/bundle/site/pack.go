@@ -18,8 +18,8 @@ type Packed struct {
 	ConfigHash string `json:"config_hash,omitempty"`
 	// Written is the folder as the wrangler file names it.
 	Written string `json:"written,omitempty"`
-	Routes     string `json:"routes,omitempty"`
-	Code       bool   `json:"code"`
+	Routes  string `json:"routes,omitempty"`
+	Code    bool   `json:"code"`
 	// Metadata is that of the upload, without main_module.
 	Metadata map[string]any `json:"metadata,omitempty"`
 	// Modules begin with the main module.

@@ -112,6 +112,14 @@ func (p *Pattern) Host() string {
 	return p.host
 }
 
+// Name returns the one host that the pattern means, "" when it means several.
+func (p *Pattern) Name() string {
+	if p.wild {
+		return ""
+	}
+	return p.host
+}
+
 // String returns the pattern in its shortest form: two patterns that match the
 // same requests by the same rules have the same.
 func (p *Pattern) String() string {
