@@ -31,6 +31,9 @@ func suites() []suite {
 		{"rpc", rpcCalls},
 		{"assets", staticAssets},
 		{"pages", pagesServing},
+		{"pages-deploy", pagesDeploying},
+		{"pages-load", pagesUnderLoad},
+		{"pages-kept", pagesKept},
 		{"coldstart", coldStart},
 		{"deploy", deployShare},
 		{"deploycli", deployWithoutNode},
@@ -67,6 +70,7 @@ func main() {
 	dims := flag.Int("dims", 768, "suite vectorize: of how many dimensions")
 	vectorSizes := flag.String("vectorsizes", "20000,50000", "suite vectorize-binding: how many vectors (100000,300000,1000000 for a full run)")
 	vectorData := flag.String("vectordata", "", "suites vectorize-binding and vectorize-live: folder where filled indexes are kept for later runs")
+	deployments := flag.Int("deployments", 10000, "suite pages-kept: how many deployments are kept")
 	reports := flag.String("reports", "bench/reports", "folder for the report")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -75,6 +79,7 @@ func main() {
 	if err == nil {
 		b.vectors, b.dims = *vectors, *dims
 		b.vectorSizes, b.vectorData = *vectorSizes, *vectorData
+		b.deployments = *deployments
 		err = run(ctx, b, *only, *reports)
 	}
 	if err != nil {

@@ -27,10 +27,11 @@ import (
 
 // bench holds the tools found on this machine and the report.
 type bench struct {
-	rounds  int
-	seconds time.Duration
-	vectors int // of the suite vectorize
-	dims    int // of each
+	rounds      int
+	seconds     time.Duration
+	vectors     int // of the suite vectorize
+	dims        int // of each
+	deployments int // of the suite pages-kept
 	// Of the suites vectorize-binding and vectorize-live.
 	vectorSizes, vectorData string
 	dir                     string // temporary, removed at the end

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,12 +54,13 @@ type pagesAssetJSON struct {
 	} `json:"metadata"`
 }
 
-// uploadPagesAssets takes a list of contents, of which one at a time is in memory.
+// uploadPagesAssets takes a list of contents, of which few at a time are in memory.
 func uploadPagesAssets(c *call) (any, error) {
 	u, err := c.Pages.Uploader(c.ctx(), c.bearer)
 	if err != nil {
 		return nil, err
 	}
+	defer u.Close()
 	d := json.NewDecoder(c.r.Body)
 	if tok, err := d.Token(); err != nil || tok != json.Delim('[') {
 		return nil, pagesBodyError(err)
@@ -74,7 +76,7 @@ func uploadPagesAssets(c *call) (any, error) {
 		if !a.Base64 {
 			return nil, errf(pages.CodeInvalidAsset, "assets are uploaded as base64 text: each must say \"base64\": true")
 		}
-		if err := u.Put(c.ctx(), a.Key, a.Metadata.ContentType, strings.NewReader(a.Value)); err != nil {
+		if err := u.Put(a.Key, a.Metadata.ContentType, len(a.Value), pages.Encoded(a.Value)); err != nil {
 			return nil, err
 		}
 	}
@@ -181,6 +183,12 @@ func readPart(r io.Reader, name string, limit int64) ([]byte, error) {
 // readBundle reads the code of Functions: a form inside of the form that says
 // nowhere what its boundary is but in its first line.
 func (c *call) readBundle(r io.Reader) (*pages.Bundle, error) {
+	return parseBundle(c.ctx(), r, moduleSink{c.Workers}, form.Limits{
+		Metadata: maxMetadata, Total: c.MaxScriptSize, SourceMaps: c.MaxSourceMaps, Parts: c.MaxModules + 1, Name: maxModuleName,
+	})
+}
+
+func parseBundle(ctx context.Context, r io.Reader, sink form.Sink, limits form.Limits) (*pages.Bundle, error) {
 	const longest = 256 // RFC 2046 allows 70
 	br := bufio.NewReaderSize(r, longest)
 	line, err := br.Peek(longest)
@@ -191,10 +199,7 @@ func (c *call) readBundle(r io.Reader) (*pages.Bundle, error) {
 	if !ok {
 		return nil, errf(codeInvalidScript, "_worker.bundle is no form: it does not begin with a boundary")
 	}
-	f, err := form.Parse(c.ctx(), `multipart/form-data; boundary="`+boundary+`"`, br, moduleSink{c.Workers}, form.Limits{
-		Metadata: maxMetadata, Total: c.MaxScriptSize, SourceMaps: c.MaxSourceMaps,
-		Parts: c.MaxModules + 1, Name: maxModuleName,
-	})
+	f, err := form.Parse(ctx, `multipart/form-data; boundary="`+boundary+`"`, br, sink, limits)
 	if err != nil {
 		return nil, uploadError(err)
 	}

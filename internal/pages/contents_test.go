@@ -136,3 +136,46 @@ func TestSweepReadsNoManifests(t *testing.T) {
 		t.Errorf("kept of an earlier release: %v", got)
 	}
 }
+
+// TestManyContents looks up as many contents as a site may have files, in an account that has them all. Read for each
+// content anew, the list would take most of a minute.
+func TestManyContents(t *testing.T) {
+	f := open(t, t.TempDir(), nil)
+	f.project("web")
+	site := map[string]string{"/index.html": "one blob for all"}
+	f.deploy("web", "main", site)
+	blob := blobOf("one blob for all")
+	hashes := make([]string, 20_000)
+	err := f.store.DB.Write(t.Context(), func(tx *sql.Tx) error {
+		for i := range hashes {
+			hashes[i] = fmt.Sprintf("%032x", i)
+			_, err := tx.ExecContext(t.Context(), `INSERT INTO asset_files (account_id, hash, blob_id, size, content_type, created_at) VALUES (?, ?, ?, 1, '', ?)`, account, hashes[i], blob, time.Now().UnixMilli())
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := f.UploadToken(t.Context(), account, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := make(map[string]string, len(hashes))
+	for i, h := range hashes {
+		files[fmt.Sprintf("/%d.txt", i)] = h
+	}
+	begun := time.Now()
+	missing, err := f.Missing(t.Context(), token, hashes)
+	if err != nil || len(missing) > 0 {
+		t.Errorf("%d are missing, %v", len(missing), err)
+	}
+	if _, err := f.Deploy(t.Context(), account, "web", &pages.DeployRequest{Manifest: files}); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 15*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}

@@ -119,6 +119,9 @@ func (q *DeployRequest) check(r *projectRow) error {
 	if len(q.Commit.Message) > maxMessage {
 		return fail(CodeInvalidRequest, 400, "The commit message has %d bytes; at most %d are allowed.", len(q.Commit.Message), maxMessage)
 	}
+	if q.Bundle != nil && !json.Valid(q.Bundle.Metadata) {
+		return fail(CodeInvalidRequest, 400, "The metadata of _worker.bundle is not JSON.")
+	}
 	return nil
 }
 

@@ -183,6 +183,7 @@ func (f *fixture) upload(ctx context.Context, project string, site map[string]st
 	if err != nil {
 		return err
 	}
+	defer u.Close()
 	for _, hash := range missing {
 		p := byHash[hash]
 		kind := "application/octet-stream"
@@ -192,7 +193,7 @@ func (f *fixture) upload(ctx context.Context, project string, site map[string]st
 		case "css":
 			kind = "text/css"
 		}
-		if err := u.Put(ctx, hash, kind, strings.NewReader(base64.StdEncoding.EncodeToString([]byte(site[p])))); err != nil {
+		if err := u.Put(hash, kind, 0, pages.Encoded(base64.StdEncoding.EncodeToString([]byte(site[p])))); err != nil {
 			return err
 		}
 	}

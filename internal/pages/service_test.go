@@ -172,7 +172,8 @@ func TestPoisonedContent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := u.Put(ctx, hash, "text/plain", strings.NewReader(base64.StdEncoding.EncodeToString([]byte("evil")))); err != nil {
+		defer u.Close()
+		if err := u.Put(hash, "text/plain", 0, pages.Encoded(base64.StdEncoding.EncodeToString([]byte("evil")))); err != nil {
 			t.Fatal(err)
 		}
 		if err := u.Commit(ctx); err != nil {

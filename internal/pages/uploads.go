@@ -9,7 +9,11 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/selvage-dev/selvage/internal/assets"
 	"github.com/selvage-dev/selvage/internal/store"
@@ -124,11 +128,13 @@ func (s *Service) contents(ctx context.Context, u upload, hashes []string) (map[
 	if err != nil {
 		return nil, err
 	}
+	// CROSS JOIN: the list comes first. SQLite does not know how long it is, and would read it anew for each content
+	// that the account has.
 	have := make(map[string]content, len(hashes))
-	if err := s.addContents(ctx, have, false, `SELECT f.hash, f.blob_id, f.size, f.content_type FROM json_each(?1) j JOIN pages_pending f ON f.project_id = ?2 AND f.hash = j.value`, string(list), u.project); err != nil {
+	if err := s.addContents(ctx, have, false, `SELECT f.hash, f.blob_id, f.size, f.content_type FROM json_each(?1) j CROSS JOIN pages_pending f ON f.project_id = ?2 AND f.hash = j.value`, string(list), u.project); err != nil {
 		return nil, err
 	}
-	if err := s.addContents(ctx, have, true, `SELECT f.hash, f.blob_id, f.size, f.content_type FROM json_each(?1) j JOIN asset_files f ON f.account_id = ?2 AND f.hash = j.value`, string(list), u.account); err != nil {
+	if err := s.addContents(ctx, have, true, `SELECT f.hash, f.blob_id, f.size, f.content_type FROM json_each(?1) j CROSS JOIN asset_files f ON f.account_id = ?2 AND f.hash = j.value`, string(list), u.account); err != nil {
 		return nil, err
 	}
 	for hash, c := range have {
@@ -161,11 +167,23 @@ func (s *Service) addContents(ctx context.Context, have map[string]content, veri
 	return rows.Err()
 }
 
-// Uploader takes contents of one upload request.
-type Uploader struct {
-	s  *Service
-	by upload
+// Bounds of the contents of one upload request that are written at the same time: a disk syncs many in the time of
+// one.
+const (
+	uploadWriters = 16
+	uploadMemory  = 16 << 20 // bytes of base64, unless one content alone has more
+)
 
+// Uploader takes contents of one upload request. Its methods are for one goroutine; Close must be called.
+type Uploader struct {
+	s      *Service
+	by     upload
+	group  *errgroup.Group
+	ctx    context.Context //nolint:containedctx // of the request, which the writers belong to
+	cancel context.CancelFunc
+	memory *semaphore.Weighted
+
+	mu                sync.Mutex
 	verified, pending []assets.Entry
 }
 
@@ -176,12 +194,28 @@ func (s *Service) Uploader(ctx context.Context, token string) (*Uploader, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Uploader{s: s, by: by}, nil
+	u := &Uploader{s: s, by: by, memory: semaphore.NewWeighted(uploadMemory)}
+	ctx, u.cancel = context.WithCancel(ctx)
+	u.group, u.ctx = errgroup.WithContext(ctx)
+	u.group.SetLimit(uploadWriters)
+	return u, nil
 }
 
-// Put takes the content that wrangler calls hash, as base64 text. It counts once
-// Commit has returned.
-func (u *Uploader) Put(ctx context.Context, hash, contentType string, encoded io.Reader) error {
+// Close ends the upload. What was put and not committed is forgotten.
+func (u *Uploader) Close() {
+	u.cancel()
+	_ = u.group.Wait() // Commit has said what there is to say
+}
+
+// Encoded returns base64 text as Put takes it.
+func Encoded(text string) func() io.ReadCloser {
+	return func() io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
+}
+
+// Put takes the content that wrangler calls hash, as the base64 text that encoded gives; memory is how many bytes are
+// held until that is read. It is written in the background and counts once Commit has returned, whose error is also
+// that of the writing.
+func (u *Uploader) Put(hash, contentType string, memory int, encoded func() io.ReadCloser) error {
 	if !assets.IsHash(hash) {
 		return fail(CodeInvalidAsset, 400, "The hash %q is not %d hex digits.", clip(hash), assets.HashLen)
 	}
@@ -191,9 +225,26 @@ func (u *Uploader) Put(ctx context.Context, hash, contentType string, encoded io
 	if !assets.ValidContentType(contentType) {
 		return fail(CodeInvalidAsset, 400, "The asset %s has a content type that is not printable ASCII of at most 256 bytes.", hash)
 	}
+	weight := min(int64(memory), uploadMemory)
+	if err := u.memory.Acquire(u.ctx, weight); err != nil {
+		if before := u.group.Wait(); before != nil {
+			return before
+		}
+		return internal("store an asset", err) // nobody waits any more
+	}
+	u.group.Go(func() error {
+		defer u.memory.Release(weight)
+		return u.store(hash, contentType, encoded)
+	})
+	return nil
+}
+
+func (u *Uploader) store(hash, contentType string, encoded func() io.ReadCloser) error {
+	text := encoded()
+	defer func() { _ = text.Close() }() // only read
 	h := assets.NewHasher()
 	again := base64.NewEncoder(base64.StdEncoding, h) // the hash is over canonical base64
-	blob, size, err := u.s.o.Store.Blobs.Put(ctx, io.TeeReader(base64.NewDecoder(base64.StdEncoding, encoded), again), u.s.o.MaxFileSize)
+	blob, size, err := u.s.o.Store.Blobs.Put(u.ctx, io.TeeReader(base64.NewDecoder(base64.StdEncoding, text), again), u.s.o.MaxFileSize)
 	var corrupt base64.CorruptInputError
 	switch {
 	case errors.Is(err, store.ErrTooLarge):
@@ -205,7 +256,10 @@ func (u *Uploader) Put(ctx context.Context, hash, contentType string, encoded io
 	}
 	_ = again.Close() // flushes into a hash, which never fails
 	e := assets.Entry{Hash: hash, Blob: blob, Size: size, ContentType: contentType}
-	if slices.ContainsFunc(extensions(), func(ext string) bool { return h.Sum(ext) == hash }) {
+	verified := slices.ContainsFunc(extensions(), func(ext string) bool { return h.Sum(ext) == hash })
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if verified {
 		u.verified = append(u.verified, e)
 	} else {
 		u.pending = append(u.pending, e)
@@ -213,8 +267,11 @@ func (u *Uploader) Put(ctx context.Context, hash, contentType string, encoded io
 	return nil
 }
 
-// Commit records what was put.
+// Commit waits until all that was put is stored, and records it.
 func (u *Uploader) Commit(ctx context.Context) error {
+	if err := u.group.Wait(); err != nil {
+		return err
+	}
 	at := u.s.now().UnixMilli()
 	err := u.s.write(ctx, func(tx *sql.Tx) error {
 		for _, e := range u.verified {

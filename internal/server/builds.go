@@ -313,16 +313,7 @@ func (d *siteDeploy) upload(ctx context.Context, site *builds.Site, log func(str
 		if token, err = d.s.pages.UploadToken(ctx, site.Account, site.Name); err != nil {
 			return err
 		}
-		u, err := d.s.pages.Uploader(ctx, token)
-		if err != nil {
-			return err
-		}
-		for _, hash := range missing[:n] {
-			if err := d.put(ctx, u, hash); err != nil {
-				return err
-			}
-		}
-		if err := u.Commit(ctx); err != nil {
+		if err := d.uploadSome(ctx, token, missing[:n]); err != nil {
 			return err
 		}
 		missing = missing[n:]
@@ -330,12 +321,28 @@ func (d *siteDeploy) upload(ctx context.Context, site *builds.Site, log func(str
 	return nil
 }
 
-func (d *siteDeploy) put(ctx context.Context, u *pages.Uploader, hash string) error {
+func (d *siteDeploy) uploadSome(ctx context.Context, token string, hashes []string) error {
+	u, err := d.s.pages.Uploader(ctx, token)
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	for _, hash := range hashes {
+		if err := d.put(u, hash); err != nil {
+			return err
+		}
+	}
+	return u.Commit(ctx)
+}
+
+// put streams a file, of which little is in memory.
+func (d *siteDeploy) put(u *pages.Uploader, hash string) error {
 	name := d.hashes[hash]
-	r, w := io.Pipe()
-	go func() { _ = w.CloseWithError(d.encoded(name, w)) }()
-	err := u.Put(ctx, hash, client.ContentType(name), r)
-	return errors.Join(err, r.Close())
+	return u.Put(hash, client.ContentType(name), 0, func() io.ReadCloser {
+		r, w := io.Pipe()
+		go func() { _ = w.CloseWithError(d.encoded(name, w)) }()
+		return r
+	})
 }
 
 // code stores the modules of the Functions and takes over the settings of the commit.
