@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"time"
 )
 
@@ -47,6 +48,8 @@ func (s *Server) sweep(ctx context.Context) {
 	s.sweepKV(ctx)
 	s.sweepSites(ctx)
 	s.sweepBuilds(ctx)
+	// It has looked at all that is kept. That goes back to the system, so that memory does not tell how much it was.
+	debug.FreeOSMemory()
 }
 
 // answers dials each listener once, as a client would.

@@ -99,7 +99,7 @@ func longParts() []part {
 		args: []string{"-count=1", "-timeout=30m", "-v", "-run", "Killed|PowerLoss", "./internal/d1/"},
 	}, {
 		name: "end to end, in full", min: 3, report: "bench/reports/crash.md", env: []string{"SELVAGE_TEST_FULL=1"},
-		args: []string{"-count=1", "-timeout=110m", "-v", "-run", "Crash|Hammer|Killed|Soak", "./test/e2e/..."},
+		args: []string{"-count=1", "-timeout=110m", "-v", "-run", "Crash|Hammer|Killed|Soak|TooLarge", "./test/e2e/..."},
 	}}
 }
 
