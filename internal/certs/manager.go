@@ -37,6 +37,8 @@ type Options struct {
 	// Local is the domain whose names a local authority is to sign, besides those reserved for
 	// development; "" for no local authority.
 	Local string
+	// RenewEvery is how often it is looked at which certificates are to be renewed; 0: every ten minutes.
+	RenewEvery time.Duration
 	// ACME says where to order certificates; nil: nowhere.
 	ACME *ACME
 }
@@ -94,7 +96,7 @@ func (m *Manager) openACME() {
 	log := newLogger(m.o.Log)
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return m.magic, nil },
-		Logger:           log,
+		Logger:           log, RenewCheckInterval: m.o.RenewEvery,
 	})
 	m.magic = certmagic.New(m.cache, certmagic.Config{
 		Storage: newStorage(filepath.Join(m.o.Dir, "acme")),

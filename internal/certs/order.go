@@ -114,6 +114,7 @@ func (m *Manager) State(host string) State {
 	if o == nil {
 		return State{Status: Unmanaged}
 	}
+	m.renewed(o)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.state
@@ -127,6 +128,15 @@ func (m *Manager) ready(host string) bool {
 	if o == nil {
 		return false
 	}
+	if o.holds() {
+		return true
+	}
+	m.renewed(o)
+	return o.holds()
+}
+
+// holds reports whether there is a certificate that has not ended, as far as is known.
+func (o *order) holds() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.state.Status == Ready && time.Now().Before(o.state.NotAfter)
@@ -223,24 +233,20 @@ func (m *Manager) event(_ context.Context, name string, data map[string]any) err
 	if o == nil {
 		return nil
 	}
-	switch name {
-	case "cert_failed":
+	if name == "cert_failed" {
 		err, _ := data["error"].(error)
 		o.failed(err)
-	case "cert_obtained":
-		if renewed, _ := data["renewal"].(bool); renewed {
-			go m.renewed(o) // The library puts the new one into its cache after this.
-		}
 	}
 	return nil
 }
 
-// renewed takes over when a renewed certificate ends.
+// renewed takes over when the newest certificate ends. The library tells of a renewal before the new one is in its
+// cache, so this looks there when it is asked.
 func (m *Manager) renewed(o *order) {
 	for _, c := range m.cache.AllMatchingCertificates(o.name) {
 		o.mu.Lock()
-		if c.Leaf != nil && c.Leaf.NotAfter.After(o.state.NotAfter) {
-			o.state.NotAfter = c.Leaf.NotAfter
+		if o.state.Status == Ready && c.Leaf != nil && c.Leaf.NotAfter.After(o.state.NotAfter) {
+			o.state.NotAfter, o.state.Err = c.Leaf.NotAfter, nil
 		}
 		o.mu.Unlock()
 	}

@@ -48,6 +48,27 @@ func Distrust(ctx context.Context, data string) error {
 	return administrators(store.Distrust(ctx))
 }
 
+// TrustNSS makes the browser whose database of roots is in a folder trust the local certificate authority.
+func TrustNSS(ctx context.Context, data, dir string) error {
+	if _, err := LocalRoot(data); err != nil {
+		return err
+	}
+	db, err := certs.OpenNSS(dir)
+	if err != nil {
+		return err
+	}
+	return db.Trust(ctx, rootFile(data))
+}
+
+// DistrustNSS takes the root away again.
+func DistrustNSS(ctx context.Context, dir string) error {
+	db, err := certs.OpenNSS(dir)
+	if err != nil {
+		return err
+	}
+	return db.Distrust(ctx)
+}
+
 func administrators(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("the trust store is the administrator's: run this with sudo, or use --print (%w)", err)

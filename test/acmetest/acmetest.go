@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/letsencrypt/pebble/v2/ca"
 	"github.com/letsencrypt/pebble/v2/db"
@@ -17,8 +18,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// life is that of the certificates, in seconds.
-const life = 24 * 3600
+// life is that of the certificates.
+const life = 24 * time.Hour
 
 // Server is a certificate authority, with a name server of its own that sends all names to this machine.
 type Server struct {
@@ -37,12 +38,18 @@ type Server struct {
 // in parallel, because Pebble is told by the environment not to wait.
 func Start(t *testing.T, httpPort, tlsPort int) *Server {
 	t.Helper()
+	return StartWithLife(t, httpPort, tlsPort, life)
+}
+
+// StartWithLife is Start with certificates that hold for that long, in whole seconds.
+func StartWithLife(t *testing.T, httpPort, tlsPort int, life time.Duration) *Server {
+	t.Helper()
 	for name, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"} {
 		t.Setenv(name, value)
 	}
 	logger := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
-	authority := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "test", ValidityPeriod: life}})
+	authority := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "test", ValidityPeriod: uint64(life.Seconds())}})
 	validation := va.New(logger, httpPort, tlsPort, false, nameServer(t), store)
 	front := wfe.New(logger, store, validation, authority, []string{"pebble.letsencrypt.org"}, false, false, 0, 0)
 	server := httptest.NewTLSServer(front.Handler())

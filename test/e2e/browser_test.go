@@ -25,14 +25,18 @@ type browser struct {
 	said []string
 }
 
-// openBrowser fails where no Chromium is: a site that nobody has looked at is not known to work.
-func openBrowser(t *testing.T) *browser {
+// openBrowser fails where no Chromium is: a site that nobody has looked at is not known to work. What prepares its
+// home runs before it starts.
+func openBrowser(t *testing.T, prepare ...func(home string)) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatalf("%v: on Debian, apt-get install chromium (scripts/test-needs does it)", err)
 	}
 	profile := t.TempDir()
+	for _, fn := range prepare {
+		fn(profile)
+	}
 	args := []string{
 		"--headless", "--remote-debugging-port=0", "--user-data-dir=" + profile, "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=900,600", "about:blank",
@@ -152,11 +156,17 @@ func (b *browser) note(method string, params json.RawMessage) {
 // open loads a page.
 func (b *browser) open(url string) {
 	b.t.Helper()
+	if why := b.tryOpen(url); why != "" {
+		b.t.Fatalf("%s: %s", url, why)
+	}
+}
+
+// tryOpen loads a page and returns why it did not load, "" if it did.
+func (b *browser) tryOpen(url string) string {
+	b.t.Helper()
 	var out struct{ ErrorText string }
 	b.call("Page.navigate", map[string]any{"url": url}, &out)
-	if out.ErrorText != "" {
-		b.t.Fatalf("%s: %s", url, out.ErrorText)
-	}
+	return out.ErrorText
 }
 
 // js evaluates an expression in the page, waits if it is a promise, and returns what it gives as text.
