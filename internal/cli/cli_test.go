@@ -548,4 +548,11 @@ func TestStatusVersionConfig(t *testing.T) {
 	if r := run(t, "doctor", "--data", p.data); r.code != 0 || !strings.Contains(r.stdout, "isolation") {
 		t.Errorf("doctor: %+v", r)
 	}
+	// Without git the platform works, but takes no pushes.
+	for path, want := range map[string]string{os.Getenv("PATH"): "ok    git ", t.TempDir(): "warn  git            git is not installed, so sites take no pushes"} {
+		t.Setenv("PATH", path)
+		if r := run(t, "doctor", "--data", p.data); r.code != 0 || !strings.Contains(r.stdout, want) {
+			t.Errorf("doctor: %+v, want %q", r, want)
+		}
+	}
 }

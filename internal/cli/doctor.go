@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -38,7 +39,7 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what the platform needs of this machine",
 		Long: `Checks the data directory, free space, workerd, the ports, names below the
-domain, the clock, and what keeps workers apart. Changes nothing that stays. Exits with 1 when a check fails.`,
+domain, the clock, git, and what keeps workers apart. Changes nothing that stays. Exits with 1 when a check fails.`,
 		Example: "  selvage doctor\n  selvage doctor --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -83,8 +84,18 @@ func diagnose(ctx context.Context, c *config.Config, helper string) []checkResul
 			checkPort(ctx, "edge port", c.Host, c.Port, "--port"),
 			checkPort(ctx, "API port", c.APIHost(), c.API.Port, "--api-port"))
 	}
-	results = append(results, checkNames(ctx, c.Domain), checkClock(time.Now()), checkPriority())
+	results = append(results, checkNames(ctx, c.Domain), checkClock(time.Now()), checkPriority(), checkGit())
 	return append(results, checkIsolation(ctx, helper, c.Isolation)...)
+}
+
+// checkGit says whether sites can be pushed to.
+func checkGit() checkResult {
+	const name = "git"
+	path, err := exec.LookPath("git")
+	if err != nil {
+		return checkResult{name, checkWarn, "git is not installed, so sites take no pushes; all else works. Install the package git and start the platform again"}
+	}
+	return checkResult{name, checkOK, path + ": sites can be pushed to"}
 }
 
 // checkPriority says whether one worker can slow the others down by computing.

@@ -66,6 +66,9 @@ func (s *Service) Missing(ctx context.Context, token string, hashes []string) ([
 	if err := checkHashes(hashes); err != nil {
 		return nil, err
 	}
+	if len(hashes) > s.o.MaxFiles {
+		return nil, fail(CodeInvalidManifest, 400, "The site has %d different files; at most %d are allowed.", len(hashes), s.o.MaxFiles)
+	}
 	have, err := s.contents(ctx, u, hashes)
 	if err != nil {
 		return nil, internal("look for the contents", err)
