@@ -17,9 +17,11 @@ const (
 
 // PagesProject is a site.
 type PagesProject struct {
-	ID        string                 `json:"id"`
-	Name      string                 `json:"name"`
-	Domains   []string               `json:"domains"`
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Domains []string `json:"domains"`
+	// URLs are the addresses of production as visitors reach them.
+	URLs      []string               `json:"urls"`
 	Branch    string                 `json:"production_branch"`
 	CreatedOn time.Time              `json:"created_on"`
 	Latest    *PagesDeployment       `json:"latest_deployment"`

@@ -123,7 +123,16 @@ func (t *TailTime) UnmarshalJSON(raw []byte) error {
 // until yield returns false, ctx ends (both return nil) or the stream breaks off
 // ([io.ErrUnexpectedEOF]). It calls open, if that is not nil, when the tail is open.
 func (c *Client) Tail(ctx context.Context, script string, f TailFilter, open func(), yield func(TailItem) bool) error {
-	r := request{method: http.MethodPost, path: c.path("selvage", "workers", script, "tail")}
+	return c.follow(ctx, c.path("selvage", "workers", script, "tail"), f, open, yield)
+}
+
+// TailPages is Tail for the Functions of one deployment of a project.
+func (c *Client) TailPages(ctx context.Context, project, deployment string, f TailFilter, open func(), yield func(TailItem) bool) error {
+	return c.follow(ctx, c.path("selvage", "pages", project, "deployments", deployment, "tail"), f, open, yield)
+}
+
+func (c *Client) follow(ctx context.Context, path string, f TailFilter, open func(), yield func(TailItem) bool) error {
+	r := request{method: http.MethodPost, path: path}
 	if err := r.setJSON(f.body()); err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ type Pages interface {
 	Missing(ctx context.Context, token string, hashes []string) ([]string, error)
 	Uploader(ctx context.Context, token string) (*pages.Uploader, error)
 	Hostname(project string) string
+	// URL is the address of a host as visitors reach it.
+	URL(host string) string
 }
 
 // PagesProjects makes, changes and deletes projects.

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/pages"
@@ -21,6 +22,8 @@ type pagesProjectJSON struct {
 	Canonical  *pagesDeploymentJSON `json:"canonical_deployment"`
 	Production string               `json:"production_script_name"`
 	Functions  bool                 `json:"uses_functions"`
+	// URLs are the addresses of production as visitors reach them, with their scheme.
+	URLs []string `json:"urls"`
 }
 
 type pagesConfigsJSON struct {
@@ -30,8 +33,16 @@ type pagesConfigsJSON struct {
 
 func (c *call) pagesProject(p *pages.Project) pagesProjectJSON {
 	host := c.Pages.Hostname(p.Name)
+	first := c.Pages.URL(host)
+	_, address, _ := strings.Cut(first, "://")
+	urls := []string{first}
+	for _, h := range c.Pages.HostsOf(p.Name) {
+		if !strings.HasPrefix(h, "*.") {
+			urls = append(urls, c.Pages.URL(h))
+		}
+	}
 	out := pagesProjectJSON{
-		ID: p.ID, Name: p.Name, Subdomain: c.withPort(host), Domains: append([]string{c.withPort(host)}, c.Pages.HostsOf(p.Name)...), Branch: p.Branch,
+		ID: p.ID, Name: p.Name, Subdomain: address, Domains: append([]string{address}, c.Pages.HostsOf(p.Name)...), Branch: p.Branch, URLs: urls,
 		Configs: pagesConfigsJSON{pagesConfig(&p.Configs.Production), pagesConfig(&p.Configs.Preview)},
 		Build:   p.Build, CreatedOn: stamp(p.CreatedAt), Production: "pages:" + p.Name,
 	}
@@ -47,14 +58,6 @@ func (c *call) pagesProject(p *pages.Project) pagesProjectJSON {
 		out.Canonical, out.Functions = &d, p.Production.Functions
 	}
 	return out
-}
-
-// withPort adds the edge's port to a host if it is not the scheme's own.
-func (c *call) withPort(host string) string {
-	if port := c.EdgeURL().Port(); port != "" {
-		return host + ":" + port
-	}
-	return host
 }
 
 // pagesConfig shows what deployments are made with. Clients read all maps of

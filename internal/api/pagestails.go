@@ -16,6 +16,7 @@ const (
 func pagesTailRoutes() []route {
 	return []route{
 		{Method: http.MethodPost, Pattern: pagesTailsPath, Scope: accounts.ScopeLogsRead, MaxBody: smallBody, Handler: createPagesTail},
+		{Method: http.MethodPost, Pattern: ownPath + "/pages/{project}/deployments/{deployment}/tail", Scope: accounts.ScopeLogsRead, MaxBody: smallBody, Handler: followPagesTail},
 		{Method: http.MethodDelete, Pattern: pagesTailPath, Scope: accounts.ScopeLogsRead, Handler: deletePagesTail},
 		{Method: http.MethodGet, Pattern: pagesTailPath + "/events", Secret: true, Handler: readPagesTail},
 	}
@@ -28,6 +29,23 @@ func (c *call) sitesTopic() tail.Script {
 }
 
 func createPagesTail(c *call) (any, error) {
+	t, err := c.openPagesTail()
+	if err != nil {
+		return nil, err
+	}
+	return c.tailAddress(t, "/pages/projects/"+c.project()+"/deployments/"+c.deployment()), nil
+}
+
+// followPagesTail is a tail without a WebSocket.
+func followPagesTail(c *call) (any, error) {
+	t, err := c.openPagesTail()
+	if err != nil {
+		return nil, err
+	}
+	return c.streamTail(t), nil
+}
+
+func (c *call) openPagesTail() (*tail.Tail, error) {
 	f, err := c.tailFilter()
 	if err != nil {
 		return nil, err
@@ -40,11 +58,7 @@ func createPagesTail(c *call) (any, error) {
 		return nil, errf(codeBadRequest, "the deployment %s has no Functions, so there is nothing to watch", d.Short)
 	}
 	f.Versions = []string{d.Version}
-	t, err := c.watch(c.sitesTopic(), f)
-	if err != nil {
-		return nil, err
-	}
-	return c.tailAddress(t, "/pages/projects/"+c.project()+"/deployments/"+c.deployment()), nil
+	return c.watch(c.sitesTopic(), f)
 }
 
 func deletePagesTail(c *call) (any, error) {

@@ -141,7 +141,12 @@ func followTail(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stream(func(w http.ResponseWriter) error {
+	return c.streamTail(t), nil
+}
+
+// streamTail sends what a tail gets as lines, until the client goes.
+func (c *call) streamTail(t *tail.Tail) stream {
+	return func(w http.ResponseWriter) error {
 		defer c.Tails.Delete(t.Script, t.ID)
 		out, end := startLines(w)
 		defer end()
@@ -150,7 +155,7 @@ func followTail(c *call) (any, error) {
 		}
 		t.Read(c.ctx(), func(item []byte) bool { return out.line(item) })
 		return nil
-	}), nil
+	}
 }
 
 type tailConsumerJSON struct {

@@ -27,7 +27,7 @@ leads to its latest, and production the one that visitors know.`,
 	}
 	cmd.AddCommand(
 		a.pagesCreate(), a.pagesList(), a.pagesDeployCommand(), a.pagesDeployments(), a.pagesPromote(), a.pagesRollback(),
-		a.pagesLogs(), a.pagesOpen(), a.pagesDelete(), a.pagesSecret(), a.pagesBuilds(), a.pagesPack(),
+		a.pagesLogs(), a.pagesTail(), a.pagesOpen(), a.pagesDelete(), a.pagesSecret(), a.pagesBuilds(), a.pagesPack(),
 	)
 	return cmd
 }
@@ -72,7 +72,7 @@ func (a *app) pagesCreate() *cobra.Command {
 				if a.json {
 					return a.printJSON(p)
 				}
-				a.printf("%s will be at http://%s\n", printable(p.Name), printable(strings.Join(p.Domains, " ")))
+				a.printf("%s will be at %s\n", printable(p.Name), printable(strings.Join(p.URLs, " ")))
 				return nil
 			})
 		},
@@ -106,8 +106,8 @@ func (a *app) pagesList() *cobra.Command {
 					if d := all[i].Serving; d != nil {
 						serves = d.ShortID
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\thttp://%s\n", printable(all[i].Name), day(&all[i].CreatedOn), printable(all[i].Branch), //nolint:errcheck // Flush tells
-						serves, printable(strings.Join(all[i].Domains, " ")))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", printable(all[i].Name), day(&all[i].CreatedOn), printable(all[i].Branch), //nolint:errcheck // Flush tells
+						serves, printable(strings.Join(all[i].URLs, " ")))
 				}
 				return w.Flush()
 			})
@@ -338,8 +338,8 @@ another program: this command starts none.`,
 				if err != nil {
 					return err
 				}
-				for _, host := range p.Domains {
-					a.printf("http://%s\n", printable(host))
+				for _, u := range p.URLs {
+					a.printf("%s\n", printable(u))
 				}
 				return nil
 			})

@@ -40,19 +40,26 @@ What was before is in "selvage logs".`,
 			if err != nil {
 				return usage(cmd, err)
 			}
-			return a.showTail(cmd.Context(), args[0], filter)
+			return a.showTail(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, opened func(), yield func(client.TailItem) bool) error {
+				return c.Tail(ctx, args[0], filter, opened, yield)
+			})
 		},
 	}
+	f.register(a, cmd)
+	cmd.Flags().StringVar(&f.version, "version-id", "", "only this version")
+	return cmd
+}
+
+// register adds the flags that all tails have.
+func (f *tailFlags) register(a *app, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.status, "status", nil, "only those that ended so: ok, error, canceled")
 	flags.StringSliceVar(&f.method, "method", nil, "only requests with this method")
 	flags.StringVar(&f.header, "header", "", "only requests with this header, with a text after a colon if that must be in it")
 	flags.StringSliceVar(&f.ip, "ip", nil, "only requests from this address; self is your own")
 	flags.StringVar(&f.search, "search", "", "only what printed or threw this text")
-	flags.StringVar(&f.version, "version-id", "", "only this version")
 	flags.Float64Var(&f.rate, "sampling-rate", 1, "show this share of what matches")
 	flags.BoolVar(&a.json, "json", false, "print one JSON object a line")
-	return cmd
 }
 
 func (f *tailFlags) filter(sampled bool) (client.TailFilter, error) { //nolint:revive // a flag that was given or not
@@ -80,7 +87,8 @@ func (f *tailFlags) filter(sampled bool) (client.TailFilter, error) { //nolint:r
 	return out, nil
 }
 
-func (a *app) showTail(ctx context.Context, worker string, f client.TailFilter) error {
+// showTail shows what follow yields of something.
+func (a *app) showTail(ctx context.Context, of string, follow func(ctx context.Context, c *client.Client, opened func(), yield func(client.TailItem) bool) error) error {
 	c, err := a.connect()
 	if err != nil {
 		return err
@@ -89,10 +97,10 @@ func (a *app) showTail(ctx context.Context, worker string, f client.TailFilter) 
 	colour := paint{on: telemetry.IsTerminal(a.Stdout) && a.getenv("NO_COLOR") == ""}
 	opened := func() {
 		if !a.json {
-			a.note("connected to %s, waiting for events", worker)
+			a.note("connected to %s, waiting for events", of)
 		}
 	}
-	err = c.Tail(ctx, worker, f, opened, func(it client.TailItem) bool {
+	err = follow(ctx, c, opened, func(it client.TailItem) bool {
 		if a.json {
 			a.printf("%s\n", it.Raw)
 		} else {

@@ -1,6 +1,9 @@
 package pages
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 const (
 	maxName   = 58 // bytes; a label has 63
@@ -27,17 +30,17 @@ func isLabelByte(c byte) bool {
 }
 
 // Alias returns the label of a branch, as the original platform makes it: lower
-// case, "-" for whatever a label cannot have, at most 28 bytes. It is "" for a
+// case, "-" for each character that a label cannot have, at most 28 bytes. It is "" for a
 // branch of which nothing is left. Two branches may have one alias, which then
 // leads to the one deployed last.
 func Alias(branch string) string {
-	b := []byte(strings.ToLower(branch))
-	for i := range b {
-		if !isLabelByte(b[i]) {
-			b[i] = '-'
+	s := strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && isLabelByte(byte(r)) { //nolint:gosec // it is ASCII
+			return r
 		}
-	}
-	s := strings.TrimLeft(string(b), "-")
+		return '-'
+	}, strings.ToLower(branch))
+	s = strings.TrimLeft(s, "-")
 	return strings.TrimRight(s[:min(len(s), maxAlias)], "-")
 }
 

@@ -122,7 +122,7 @@ export default {
       if (!open) throw error;
       console.error(error);
       const { url, method, headers } = request;
-      const rest = request.bodyUsed ? new Request(url, { method, headers }) : request;
+      const rest = request.bodyUsed || request.body?.locked ? new Request(url, { method, headers }) : request;
       return writable(await env.ASSETS.fetch(rest));
     }
   },

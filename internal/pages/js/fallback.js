@@ -17,7 +17,8 @@ const opened = (fetch, self) => {
       if (!open) throw error;
       console.error(error);
       const { url, method, headers } = request;
-      return (env ?? this.env)[BINDING].fetch(new Request(url, { method, headers }));
+      const rest = request.bodyUsed || request.body?.locked ? new Request(url, { method, headers }) : request;
+      return (env ?? this.env)[BINDING].fetch(rest);
     }
   };
 };

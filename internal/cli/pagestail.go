@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/selvage-dev/selvage/client"
+)
+
+func (a *app) pagesTail() *cobra.Command {
+	var f tailFlags
+	cmd := &cobra.Command{
+		Use:   "tail PROJECT [DEPLOYMENT]",
+		Short: "Watch what a site's Functions do, as they do it",
+		Long: `Shows each request that the Functions of a deployment answer, when it has ended, with
+what they printed and threw, until it is interrupted. Without a deployment it is the
+one in production now. The filters are those of "selvage tail". What was before is in
+"selvage logs --worker pages:PROJECT".`,
+		Example: `  selvage pages tail docs
+  selvage pages tail docs 6b2232bd --status error --json`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			filter, err := f.filter(cmd.Flags().Changed("sampling-rate"))
+			if err != nil {
+				return usage(cmd, err)
+			}
+			return a.showTail(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, opened func(), yield func(client.TailItem) bool) error {
+				c, err := settleAccount(ctx, c)
+				if err != nil {
+					return err
+				}
+				id, err := servingPages(ctx, c, args)
+				if err != nil {
+					return plainPages(err)
+				}
+				return plainPages(c.TailPages(ctx, args[0], id, filter, opened, yield))
+			})
+		},
+	}
+	f.register(a, cmd)
+	return cmd
+}
+
+// servingPages is the id of the deployment that arguments name, or of the one in production.
+func servingPages(ctx context.Context, c *client.Client, args []string) (string, error) {
+	if len(args) == 2 {
+		d, err := findPages(ctx, c, args[0], args[1])
+		return d.ID, err
+	}
+	p, err := c.PagesProject(ctx, args[0])
+	if err != nil {
+		return "", err
+	}
+	if p.Serving == nil {
+		return "", errors.New("nothing is in production yet; name a deployment")
+	}
+	return p.Serving.ID, nil
+}
