@@ -6,16 +6,21 @@ import (
 	"testing"
 
 	"github.com/selvage-dev/selvage/internal/ai"
+	"github.com/selvage-dev/selvage/internal/store"
 )
 
 func open(t *testing.T) *ai.Service {
 	t.Helper()
-	s, err := ai.New(ai.Options{})
+	st, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ai.New(ai.Options{Store: st})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := errors.Join(s.Close(), st.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -4,13 +4,14 @@
 //
 // # A run's way
 //
-//	Run ──▶ find the model ──▶ check the inputs ──▶ who runs it? ──▶ wait in turn ──▶ server
+//	Run ──▶ find the model ──▶ check the inputs ──▶ who runs it? ──▶ wait in turn ──▶ server, or
+//	                                                                        engine in this process
 //
 // # Invariants
 //
 //   - Nothing pretends: a model that is not there is an error that says how to get
 //     it, never another model's answer.
-//   - Nothing is downloaded unasked.
+//   - Nothing is downloaded unasked. A model that is listed as stored is whole (modelstore).
 //   - An input that does not fit the model's schema reaches no engine.
 //   - A caller that leaves stops the work done for it.
 //   - No caller can keep another from being served: queues are bounded, and go round.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/fault"
+	"github.com/selvage-dev/selvage/internal/ai/modelstore"
 )
 
 // State says whether a model can be run.
@@ -13,6 +14,7 @@ type State string
 
 // The states.
 const (
+	Ready       State = "ready"       // it is here
 	Upstream    State = "upstream"    // a server behind the platform runs it
 	Missing     State = "missing"     // its weights are not here
 	Unsupported State = "unsupported" // this release has no engine for it
@@ -65,6 +67,11 @@ func (s *Service) all() []catalogue.Model {
 	for _, name := range s.ownRoutes() {
 		models = append(models, ownModel(name))
 	}
+	for _, here := range s.models.List() {
+		if _, listed := s.catalogue.Find(here.Name); !listed && !slices.Contains(s.ownRoutes(), here.Name) {
+			models = append(models, stored(here))
+		}
+	}
 	slices.SortFunc(models, func(a, b catalogue.Model) int { return strings.Compare(a.Name, b.Name) })
 	return models
 }
@@ -74,6 +81,13 @@ func ownModel(name string) catalogue.Model {
 	return catalogue.Model{Name: name, Kind: catalogue.Generation, Description: "A model of the operator's own, on a server behind this platform."}
 }
 
+// stored is a model of the operator's own that is here.
+func stored(here *modelstore.Model) catalogue.Model {
+	return catalogue.Model{
+		Name: here.Name, Kind: here.Kind, Architecture: here.Architecture, License: here.License, Description: "A model of the operator's own.",
+	}
+}
+
 // Model returns the model of a name.
 func (s *Service) Model(name string) (Model, error) {
 	if m, ok := s.catalogue.Find(name); ok {
@@ -81,6 +95,9 @@ func (s *Service) Model(name string) (Model, error) {
 	}
 	if slices.Contains(s.ownRoutes(), name) {
 		return s.describe(ownModel(name)), nil
+	}
+	if here := s.models.Find(name); here != nil {
+		return s.describe(stored(here)), nil
 	}
 	return Model{}, noModel(name)
 }
@@ -95,7 +112,13 @@ func (s *Service) Schemas(name string) (*catalogue.Schemas, error) {
 }
 
 // runnable are the architectures that this release has an engine for.
-func runnable(string) bool { return false }
+func runnable(architecture string) bool {
+	switch architecture {
+	case "bert", "roberta", "xlm-roberta", "distilbert":
+		return true
+	}
+	return false
+}
 
 func (s *Service) describe(m catalogue.Model) Model {
 	d := Model{Model: m, State: Missing}
@@ -108,7 +131,11 @@ func (s *Service) describe(m catalogue.Model) Model {
 		d.Hint = "this release has no engine for it; route it to an OpenAI-compatible server of yours with ai.routes"
 		return d
 	}
-	d.Hint = "run \"selvage ai pull " + m.Name + "\" on the platform's machine"
+	if s.models.Find(m.Name) != nil {
+		d.State = Ready
+		return d
+	}
+	d.Hint = "run \"selvage ai pull " + m.Name + "\""
 	return d
 }
 

@@ -48,9 +48,14 @@ func (s *Service) ownRoutes() []string {
 func wait(ctx context.Context, q *admit.Queue, caller *Caller) (release func(), err error) {
 	release, err = q.Acquire(ctx, caller.subject())
 	if errors.Is(err, admit.ErrFull) {
-		e := fault.New(fault.CodeCapacity, "Out of capacity: as many requests as may wait for this model do so already")
-		e.RetryAfter = time.Second
-		return nil, e
+		return nil, busy()
 	}
 	return release, err
+}
+
+// busy is the error for a queue that is full.
+func busy() *fault.Error {
+	e := fault.New(fault.CodeCapacity, "Out of capacity: as many requests as may wait for this model do so already")
+	e.RetryAfter = time.Second
+	return e
 }

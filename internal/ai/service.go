@@ -8,6 +8,8 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/ai/admit"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
+	"github.com/selvage-dev/selvage/internal/ai/local"
+	"github.com/selvage-dev/selvage/internal/ai/modelstore"
 	"github.com/selvage-dev/selvage/internal/ai/remote"
 	"github.com/selvage-dev/selvage/internal/store"
 )
@@ -27,6 +29,16 @@ type Options struct {
 	// Concurrent is how many runs each server gets at once, Queue how many wait for it
 	// and for each model here; 32 and 256.
 	Concurrent, Queue int
+
+	// Hubs and Token are where models are pulled from, Disk is the quota of all that are
+	// here; 100 GiB.
+	Hubs  []string
+	Token string
+	Disk  int64
+	// Idle is how long a model stays in memory without being asked, Memory bounds those
+	// that are; 10 minutes and 4 GiB.
+	Idle   time.Duration
+	Memory int64
 }
 
 // Route says that a server runs a model.
@@ -41,6 +53,8 @@ type Service struct {
 	o         Options
 	catalogue *catalogue.Catalogue
 	upstreams map[string]*upstream
+	models    *modelstore.Store
+	engines   *local.Engines
 }
 
 // upstream is a server and those who wait for it.
@@ -64,6 +78,15 @@ func New(o Options) (*Service, error) { //nolint:gocritic // once
 	if o.Queue == 0 {
 		o.Queue = 256
 	}
+	if o.Disk == 0 {
+		o.Disk = 100 << 30
+	}
+	if o.Idle == 0 {
+		o.Idle = 10 * time.Minute
+	}
+	if o.Memory == 0 {
+		o.Memory = 4 << 30
+	}
 	c, err := catalogue.Load()
 	if err != nil {
 		return nil, err
@@ -81,11 +104,18 @@ func New(o Options) (*Service, error) { //nolint:gocritic // once
 			return nil, fmt.Errorf("ai: the route of %s leads to the server %q, which is not one of ai.upstreams", r.Model, r.Upstream)
 		}
 	}
+	s.models, err = modelstore.Open(modelstore.Options{Store: o.Store, Log: o.Log, Now: o.Now, Quota: o.Disk, Hubs: o.Hubs, Token: o.Token})
+	if err != nil {
+		return nil, err
+	}
+	s.engines = local.New(local.Options{Log: o.Log, Open: openEncoder, Idle: o.Idle, Memory: o.Memory})
 	return s, nil
 }
 
-// Close ends the service.
+// Close waits for models of this process that work, and ends the service.
 func (s *Service) Close() error {
+	s.engines.Close()
+	s.models.Close()
 	for _, u := range s.upstreams {
 		u.Close()
 	}

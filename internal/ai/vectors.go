@@ -7,6 +7,8 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/fault"
+	"github.com/selvage-dev/selvage/internal/ai/local"
+	"github.com/selvage-dev/selvage/internal/infer"
 )
 
 // textInputs are what models take that write no text.
@@ -32,15 +34,31 @@ func (in *textInputs) texts() []string {
 	return many
 }
 
+// contexts are the texts of "contexts".
+func (in *textInputs) contexts() []string {
+	out := make([]string, len(in.Contexts))
+	for i := range in.Contexts {
+		out[i] = in.Contexts[i].Text
+	}
+	return out
+}
+
 // vectors runs a model that writes no text.
 func (s *Service) vectors(ctx context.Context, caller *Caller, m *Model, inputs []byte) (*Answer, error) {
 	var in textInputs
 	if err := json.Unmarshal(inputs, &in); err != nil {
 		return nil, fault.Wrap(err, fault.CodeBadInput, "Bad input: Error: a field has the wrong type")
 	}
+	a := newAnswer(m)
 	u, theirs := s.route(m.Name)
 	if u == nil {
-		return nil, notHere(m)
+		here := s.models.Find(m.Name)
+		if here == nil || m.State != Ready {
+			return nil, notHere(m)
+		}
+		var err error
+		a.JSON, _, err = s.encode(ctx, here, &in)
+		return a, err
 	}
 	if m.Kind != catalogue.Embeddings && m.Kind != catalogue.EmbeddingsM3 || in.Query != nil || len(in.Contexts) > 0 {
 		return nil, NotOffered("The server %q can only make vectors of texts; %s needs an engine on this platform.", u.Name(), m.Name)
@@ -49,7 +67,6 @@ func (s *Service) vectors(ctx context.Context, caller *Caller, m *Model, inputs 
 	if err != nil {
 		return nil, err
 	}
-	a := newAnswer(m)
 	a.JSON = appendVectors(nil, "data", vectors, "")
 	return a, nil
 }
@@ -81,10 +98,22 @@ func (s *Service) Embed(ctx context.Context, caller *Caller, model string, texts
 		return nil, fault.New(fault.CodeBadInput, "Bad input: Error: %s is a model for %s, not for embeddings", m.Name, m.Kind.Task().Name)
 	}
 	u, theirs := s.route(m.Name)
-	if u == nil {
-		return nil, notHere(&m)
-	}
 	e := &Embedded{ID: newAnswer(&m).ID}
+	if u == nil {
+		here := s.models.Find(m.Name)
+		if here == nil || m.State != Ready {
+			return nil, notHere(&m)
+		}
+		pooling := infer.Mean
+		if m.Kind == catalogue.EmbeddingsM3 {
+			pooling = infer.CLS
+		}
+		err = s.use(ctx, here, func(engine local.Encoder) (err error) {
+			e.Vectors, e.Tokens, err = engine.Embed(ctx, texts, pooling)
+			return err
+		})
+		return e, err
+	}
 	e.Vectors, e.Tokens, err = s.embedRemote(ctx, caller, u, theirs, texts)
 	return e, err
 }

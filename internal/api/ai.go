@@ -12,6 +12,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/ai"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/chat"
+	"github.com/selvage-dev/selvage/internal/ai/modelstore"
 	"github.com/selvage-dev/selvage/internal/ai/wire"
 )
 
@@ -22,6 +23,19 @@ type AI interface {
 	Chat(ctx context.Context, caller *ai.Caller, model string, r *chat.Request, stream bool) (*ai.Answer, error)
 	Embed(ctx context.Context, caller *ai.Caller, model string, texts []string) (*ai.Embedded, error)
 	Schemas(model string) (*catalogue.Schemas, error)
+	Model(name string) (ai.Model, error)
+	ModelStore
+}
+
+// ModelStore keeps the files of models.
+type ModelStore interface {
+	Stored() []*modelstore.Model
+	Disk() (used, quota int64)
+	Remove(ctx context.Context, name string) error
+	Plan(ctx context.Context, o *ai.PullOptions) (*modelstore.Plan, error)
+	Pull(ctx context.Context, o *ai.PullOptions, tell modelstore.Progress) (*modelstore.Model, error)
+	Import(ctx context.Context, r io.Reader, name string, kind catalogue.Kind) (*modelstore.Model, error)
+	Bundle(ctx context.Context, name string, w io.Writer) error
 }
 
 const aiPath = accountPath + "/ai"

@@ -118,6 +118,7 @@ own machine, with stock workerd, driven by the unmodified wrangler.`,
 	)
 	root.AddCommand(a.tail())
 	root.AddCommand(a.vectorize())
+	root.AddCommand(a.ai())
 	root.AddCommand(a.pages())
 	root.AddCommand(a.trust(), a.domain())
 	root.CompletionOptions.HiddenDefaultCmd = false

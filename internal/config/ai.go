@@ -16,10 +16,35 @@ type AI struct {
 	// may pause then.
 	FirstByte, Stall  time.Duration
 	Concurrent, Queue int
+
+	// Hubs are where models are pulled from; the first is asked first.
+	Hubs []AIHub
+	// Disk bounds the files of all models, Memory the weights of those that are loaded.
+	Disk, Memory Size
+	// Idle is how long a model stays loaded without being asked.
+	Idle time.Duration
 }
 
 func defaultAI() AI {
-	return AI{FirstByte: 2 * time.Minute, Stall: time.Minute, Concurrent: 32, Queue: 256}
+	return AI{
+		FirstByte: 2 * time.Minute, Stall: time.Minute, Concurrent: 32, Queue: 256,
+		Hubs: []AIHub{{&url.URL{Scheme: "https", Host: "huggingface.co"}}}, Disk: 100 << 30, Memory: 4 << 30, Idle: 10 * time.Minute,
+	}
+}
+
+// AIHub is the base URL of Hugging Face's hub, or of a mirror of it.
+type AIHub struct{ *url.URL }
+
+func parseHub(text string) (AIHub, bool) {
+	u, ok := parseBase(text)
+	return AIHub{u}, ok
+}
+
+// parseBase reads the base URL of a server: no credentials, no query.
+func parseBase(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+	return u, ok
 }
 
 // AIUpstream is a server with OpenAI's API: NAME=URL.
@@ -36,11 +61,8 @@ func parseUpstream(text string) (AIUpstream, bool) {
 	if !ok || !validLabel(name) {
 		return AIUpstream{}, false
 	}
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return AIUpstream{}, false
-	}
-	return AIUpstream{name, u}, true
+	u, ok := parseBase(address)
+	return AIUpstream{name, u}, ok
 }
 
 // AIRoute says which upstream runs a model: MODEL=UPSTREAM, or MODEL=UPSTREAM:THEIRS
@@ -94,6 +116,22 @@ func aiOptions() []Option {
 		{
 			Key: "ai.queue", Doc: "Requests that may wait for one model or server; more are refused with 429.", Want: "a number from 1 to 100000",
 			value: func(c *Config) any { return &c.AI.Queue }, check: func(c *Config) bool { return between(c.AI.Queue, 1, 100_000) },
+		},
+		{
+			Key: "ai.hubs", Doc: "Where models are pulled from: Hugging Face's hub, or mirrors of it, the first before the others. Nothing is pulled unless somebody asks for it. The line hub=TOKEN in the file of ai.keys is for gated models, and sent to the first one only.",
+			Want: "URLs", value: func(c *Config) any { return &c.AI.Hubs },
+		},
+		{
+			Key: "ai.disk", Doc: "Disk that the files of all models may take.", Want: "a size from 1MiB, such as 100GiB",
+			value: func(c *Config) any { return &c.AI.Disk }, check: func(c *Config) bool { return c.AI.Disk >= 1<<20 },
+		},
+		{
+			Key: "ai.memory", Doc: "Memory that the weights of all loaded models may take; the one used least recently makes room.", Want: "a size from 1MiB, such as 4GiB",
+			value: func(c *Config) any { return &c.AI.Memory }, check: func(c *Config) bool { return c.AI.Memory >= 1<<20 },
+		},
+		{
+			Key: "ai.idle", Doc: "How long a model stays in memory without being asked.", Want: "a duration of 1s or more, such as 10m",
+			value: func(c *Config) any { return &c.AI.Idle }, check: func(c *Config) bool { return c.AI.Idle >= time.Second },
 		},
 	}
 }

@@ -47,7 +47,7 @@ func (o *Option) TOML(c *Config) string {
 		return text
 	case *string, *Size, *time.Duration:
 		return strconv.Quote(text) // no option takes control characters, the only ones Go and TOML quote differently
-	case *[]netip.Prefix, *[]EgressRule, *[]AIUpstream, *[]AIRoute:
+	case *[]netip.Prefix, *[]EgressRule, *[]AIUpstream, *[]AIRoute, *[]AIHub:
 		if text == "" {
 			return "[]"
 		}

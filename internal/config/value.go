@@ -157,6 +157,9 @@ func parse(target any, text string) (ok bool) {
 	case *[]AIUpstream:
 		*p, ok = parseList(text, parseUpstream)
 		return ok
+	case *[]AIHub:
+		*p, ok = parseList(text, parseHub)
+		return ok
 	case *[]AIRoute:
 		*p, ok = parseList(text, parseRoute)
 		return ok
@@ -197,6 +200,8 @@ func format(target any) string {
 	case *[]EgressRule:
 		return formatList(*p)
 	case *[]AIUpstream:
+		return formatList(*p)
+	case *[]AIHub:
 		return formatList(*p)
 	case *[]AIRoute:
 		return formatList(*p)

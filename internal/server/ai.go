@@ -18,14 +18,17 @@ func (s *Server) openAI(context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := ai.Options{Store: s.store, Log: s.log, Now: s.o.Now, Concurrent: c.Concurrent, Queue: c.Queue}
+	o := ai.Options{Store: s.store, Log: s.log, Now: s.o.Now, Concurrent: c.Concurrent, Queue: c.Queue, Disk: int64(c.Disk), Idle: c.Idle, Memory: int64(c.Memory), Token: keys["hub"]}
+	for _, hub := range c.Hubs {
+		o.Hubs = append(o.Hubs, hub.String())
+	}
 	for _, u := range c.Upstreams {
 		o.Upstreams = append(o.Upstreams, remote.Options{Name: u.Name, URL: u.URL, Key: keys[u.Name], FirstByte: c.FirstByte, Stall: c.Stall})
 	}
 	for _, r := range c.Routes {
 		o.Routes = append(o.Routes, ai.Route(r))
 	}
-	service, err := ai.New(o)
+	service, err := ai.New(o) //nolint:contextcheck // what is there is read to the end
 	if err != nil {
 		return err
 	}
