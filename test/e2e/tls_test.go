@@ -146,6 +146,16 @@ func TestSiteDomains(t *testing.T) {
 	if !strings.Contains(out, "error: ") || !strings.Contains(out, "tried again") || strings.Count(out, "active") != 2 {
 		t.Errorf("domain list:\n%s", out)
 	}
+	for name, want := range map[string]string{"www.example.test": `"status":"active"`, "blocked.example.test": `"status":"error"`, "*.preview.example.test": `"status":"active"`} {
+		if a := p.api(t, http.MethodGet, "/pages/projects/docs/domains/"+name, nil); a.Status != 200 || !strings.Contains(a.Body, want) {
+			t.Errorf("GET of the domain %s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPatch, http.MethodDelete} {
+		if a := p.api(t, method, "/pages/projects/other/domains/www.example.test", nil); a.Status != 404 {
+			t.Errorf("%s of another project's domain: %d %s", method, a.Status, a.Body)
+		}
+	}
 	if out, stderr, code := p.cli(t, "domain", "retry", "blocked.example.test", "--project", "docs"); code != 0 {
 		t.Errorf("domain retry: %d %s%s", code, out, stderr)
 	}
