@@ -265,7 +265,14 @@ func TestAuthorityThatNeverAnswers(t *testing.T) {
 	d := openDoors(t)
 	silent := listen(t)
 	t.Cleanup(func() { _ = silent.Close() })
-	m := d.open(t, t.TempDir(), &acmetest.Server{Directory: "https://" + silent.Addr().String() + "/dir"}, "waiting.example.com")
+	m, err := certs.Open(certs.Options{
+		Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Known: knows("waiting.example.com"), OrderTime: 2 * time.Second,
+		ACME: &certs.ACME{Directory: "https://" + silent.Addr().String() + "/dir", Host: "127.0.0.1", HTTPPort: port(d.http), TLSPort: port(d.tls)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.manager.Store(m)
 	m.Manage("waiting.example.com")
 	s := await(t, m, "waiting.example.com", certs.Pending)
 	if s.Since.IsZero() || m.Ready("waiting.example.com") {
@@ -276,6 +283,9 @@ func TestAuthorityThatNeverAnswers(t *testing.T) {
 	dialer := &tls.Dialer{Config: &tls.Config{ServerName: "waiting.example.com", MinVersion: tls.VersionTLS12}}
 	if _, err := dialer.DialContext(ctx, "tcp", d.tls.Addr().String()); err == nil {
 		t.Error("there was a handshake")
+	}
+	if s := await(t, m, "waiting.example.com", certs.Failed); s.Err == nil || !strings.Contains(s.Err.Error(), "the certificate authority did not finish within 2s") || s.Retry.IsZero() {
+		t.Errorf("%+v", s)
 	}
 	began := time.Now()
 	if err := m.Close(); err != nil || time.Since(began) > 5*time.Second {

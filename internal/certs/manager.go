@@ -39,6 +39,8 @@ type Options struct {
 	Local string
 	// RenewEvery is how often it is looked at which certificates are to be renewed; 0: every ten minutes.
 	RenewEvery time.Duration
+	// OrderTime bounds one order; 0: five minutes.
+	OrderTime time.Duration
 	// ACME says where to order certificates; nil: nowhere.
 	ACME *ACME
 }
@@ -77,6 +79,9 @@ func Open(o Options) (*Manager, error) {
 	}
 	if err := fsx.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
+	}
+	if o.OrderTime == 0 {
+		o.OrderTime = orderTime
 	}
 	m := &Manager{o: o, hosts: make(map[string]*order)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())

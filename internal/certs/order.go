@@ -18,8 +18,8 @@ const (
 	lastRetry  = 6 * time.Hour
 )
 
-// attemptTime bounds one order.
-const attemptTime = 5 * time.Minute
+// orderTime is the default of Options.OrderTime.
+const orderTime = 5 * time.Minute
 
 var errForgotten = errors.New("no certificate is wanted any more")
 
@@ -192,7 +192,7 @@ func (m *Manager) fulfil(ctx context.Context, o *order) {
 
 // attempt takes the certificate from the disk, or orders it.
 func (m *Manager) attempt(ctx context.Context, o *order) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	ctx, cancel := context.WithTimeout(ctx, m.o.OrderTime)
 	defer cancel()
 	o.mu.Lock()
 	o.cause, o.cancel = nil, cancel // The library would try again by itself, unseen; see event.
@@ -216,10 +216,10 @@ func (m *Manager) attempt(ctx context.Context, o *order) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.cause != nil {
-		return o.cause
+		err = o.cause
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("the certificate authority did not finish within %v", attemptTime)
+		return fmt.Errorf("the certificate authority did not finish within %v: %w", m.o.OrderTime, err)
 	}
 	return err
 }
