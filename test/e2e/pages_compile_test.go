@@ -51,6 +51,7 @@ func routedSite() map[string]string {
 		"functions/plug/_middleware.js":   `import plugin from "pages-plugin-hello"; export const onRequest = plugin({ greeting: "hi" })`,
 		"functions/static/[[path]].js":    `export { onRequest } from "assets:../../files"`,
 		"functions/folder/_middleware.js": `import { onRequest as files } from "assets:../../files"; export const onRequest = files`,
+		"functions/socket.js":             `export const onRequest = () => { const [client, server] = Object.values(new WebSocketPair()); server.accept(); server.addEventListener("message", (e) => server.send("back " + e.data)); return new Response(null, { status: 101, webSocket: client }) }`,
 		"files/one.txt":                   "one", "files/sub/index.html": "<p>sub</p>",
 	}
 	return files
@@ -162,6 +163,9 @@ func TestPagesSameAnswers(t *testing.T) {
 		}
 	}
 	t.Logf("%d answers are the same", same)
+	for _, site := range []string{"theirs", "ours", "pushed"} {
+		p.siteSocket(t, p.pagesHost("", site))
+	}
 	// The comparison would hold for sites that answer nothing: a few answers by themselves.
 	for path, want := range map[string]string{
 		"/a/7/b/c":        `{"name":"rest","path":"/a/7/b/c","params":{"id":"7","rest":["b","c"]},"method":"GET","trail":["root:/:{}","a:/a:{}","id:/a/7:{\"id\":\"7\"}"]}`,
