@@ -16,7 +16,7 @@ type pagesProjectJSON struct {
 	Domains    []string             `json:"domains"`
 	Branch     string               `json:"production_branch"`
 	Configs    pagesConfigsJSON     `json:"deployment_configs"`
-	Build      json.RawMessage      `json:"build_config"`
+	Build      map[string]any       `json:"build_config"`
 	CreatedOn  stamp                `json:"created_on"`
 	Latest     *pagesDeploymentJSON `json:"latest_deployment"`
 	Canonical  *pagesDeploymentJSON `json:"canonical_deployment"`
@@ -44,10 +44,7 @@ func (c *call) pagesProject(p *pages.Project) pagesProjectJSON {
 	out := pagesProjectJSON{
 		ID: p.ID, Name: p.Name, Subdomain: address, Domains: append([]string{address}, c.Pages.HostsOf(p.Name)...), Branch: p.Branch, URLs: urls,
 		Configs: pagesConfigsJSON{pagesConfig(&p.Configs.Production), pagesConfig(&p.Configs.Preview)},
-		Build:   p.Build, CreatedOn: stamp(p.CreatedAt), Production: "pages:" + p.Name,
-	}
-	if out.Build == nil {
-		out.Build = json.RawMessage(`{"build_command":"","destination_dir":"","root_dir":"","web_analytics_tag":null,"web_analytics_token":null}`)
+		Build:   pagesBuild(p.Build), CreatedOn: stamp(p.CreatedAt), Production: "pages:" + p.Name,
 	}
 	if p.Latest != nil {
 		d := newPagesDeployment(p.Latest)
@@ -56,6 +53,15 @@ func (c *call) pagesProject(p *pages.Project) pagesProjectJSON {
 	if p.Production != nil {
 		d := newPagesDeployment(p.Production)
 		out.Canonical, out.Functions = &d, p.Production.Functions
+	}
+	return out
+}
+
+// pagesBuild shows how a project is built. Clients read all of these keys.
+func pagesBuild(given json.RawMessage) map[string]any {
+	out := map[string]any{"build_command": "", "destination_dir": "", "root_dir": "", "web_analytics_tag": nil, "web_analytics_token": nil}
+	if len(given) > 0 {
+		_ = json.Unmarshal(given, &out) // it was decoded when it was given
 	}
 	return out
 }

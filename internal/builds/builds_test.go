@@ -53,6 +53,15 @@ func (f *fake) Checkout(ctx context.Context, _, commit, dest string, _ gitrepo.B
 	case <-ctx.Done():
 		return gitrepo.Tree{}, ctx.Err()
 	}
+	// A commit named after a file has it.
+	if err := os.MkdirAll(filepath.Join(dest, filepath.Dir(commit)), 0o700); err != nil {
+		return gitrepo.Tree{}, err
+	}
+	if strings.ContainsAny(commit, "/.") {
+		if err := os.WriteFile(filepath.Join(dest, commit), []byte("x"), 0o600); err != nil {
+			return gitrepo.Tree{}, err
+		}
+	}
 	return gitrepo.Tree{Files: 1, Bytes: 1}, os.WriteFile(filepath.Join(dest, "index.html"), []byte(commit), 0o600)
 }
 

@@ -47,7 +47,8 @@ func (p *packing) configured() bool {
 
 // hasCode says whether there is code for the server.
 func (p *packing) hasCode(output string) bool {
-	if info, err := p.root.Stat(path.Join(p.dir, functionsDir)); err == nil && info.IsDir() {
+	// A link counts wherever it leads: what that means is said when it is followed, in the sandbox.
+	if info, err := p.root.Lstat(path.Join(p.dir, functionsDir)); err == nil && (info.IsDir() || info.Mode()&fs.ModeSymlink != 0) {
 		return true
 	}
 	_, err := p.root.Lstat(path.Join(p.dir, path.Clean("/"+output), "_worker.js"))

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
@@ -82,6 +83,9 @@ func scanFile(dir, file string) (r Route, ok bool, err error) {
 	if strings.HasSuffix(file, ".d.ts") {
 		return r, false, nil
 	}
+	if !utf8.ValidString(file) {
+		return r, false, &Error{Text: fmt.Sprintf("the function %q has a name that is no UTF-8; rename it", base(dir, file))}
+	}
 	if ok, err := hasHandler(dir, file); err != nil || !ok {
 		return r, false, err
 	}
@@ -125,7 +129,11 @@ func hasHandler(dir, file string) (bool, error) {
 	if err != nil || !bytes.Contains(text, []byte("onRequest")) {
 		return false, err
 	}
-	built := api.Build(api.BuildOptions{EntryPoints: []string{file}, Metafile: true, LogLevel: api.LogLevelSilent, AbsWorkingDir: dir, Outdir: dir})
+	// As text, for the bundler takes a path with a "*" for a pattern.
+	built := api.Build(api.BuildOptions{
+		Stdin:    &api.StdinOptions{Contents: string(text), Sourcefile: filepath.Base(file), Loader: loaderOf(file)},
+		Metafile: true, LogLevel: api.LogLevelSilent,
+	})
 	if len(built.Errors) > 0 {
 		return true, nil // the bundling that follows says what is wrong, with the line
 	}
@@ -143,6 +151,16 @@ func hasHandler(dir, file string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+func loaderOf(file string) api.Loader {
+	switch filepath.Ext(file) {
+	case ".ts":
+		return api.LoaderTS
+	case ".tsx":
+		return api.LoaderTSX
+	}
+	return api.LoaderJSX
 }
 
 var handlerName = regexp.MustCompile(`^onRequest(Get|Post|Put|Patch|Delete|Options|Head)?$`)

@@ -32,8 +32,10 @@ func (s *Site) code(ctx context.Context, folder string) error {
 	main := filepath.Join(s.Output, workerName)
 	info, err := os.Stat(main)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist) && !isLink(main):
 		return s.functions(ctx, folder)
+	case errors.Is(err, os.ErrNotExist):
+		return errorf("%s is a link that leads nowhere", workerName)
 	case err != nil:
 		return fmt.Errorf("look for %s: %w", workerName, err)
 	}
@@ -52,6 +54,13 @@ func (s *Site) code(ctx context.Context, folder string) error {
 		o.FindAdditionalModules = &yes
 	}
 	return s.build(ctx, o)
+}
+
+// isLink says whether a link is there, wherever it leads. A site is not to be deployed without its code because of one
+// that leads nowhere.
+func isLink(file string) bool {
+	info, err := os.Lstat(file)
+	return err == nil && info.Mode()&os.ModeSymlink != 0
 }
 
 func (s *Site) routes() (string, error) {
@@ -75,6 +84,9 @@ func (s *Site) routes() (string, error) {
 // functions builds a folder of functions by way of a main module that is made for it.
 func (s *Site) functions(ctx context.Context, folder string) error {
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		if isLink(folder) {
+			return errorf("the folder of functions, %s, is a link that leads to no folder", filepath.Base(folder))
+		}
 		s.Routes = "" // a site without functions is ordinary
 		return nil
 	}
