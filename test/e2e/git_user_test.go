@@ -30,6 +30,7 @@ touch /usr/x 2>/dev/null && echo "wrote /usr"
 (unshare -U true || chroot / true || mount -t tmpfs x /tmp) 2>/dev/null && echo "gained something"
 node -e 'require("fs").writeFileSync("dist/index.html", "by node")'
 `,
+		"functions/f.ts": `export const onRequest = (): Response => new Response("by a function");`,
 	})
 	out := c.git(t, "push", "origin", "main")
 	wantAll(t, out, "Deployed: ")
@@ -40,6 +41,9 @@ node -e 'require("fs").writeFileSync("dist/index.html", "by node")'
 	}
 	if a := p.get(t, p.pagesHost("", "user"), "/"); a.Body != "by node" {
 		t.Errorf("the site is %d %q\n%s", a.Status, a.Body, out)
+	}
+	if a := p.get(t, p.pagesHost("", "user"), "/f"); a.Body != "by a function" {
+		t.Errorf("its function is %d %q\n%s", a.Status, a.Body, out)
 	}
 	rewrite(t, c.dir, "build.sh", "bomb() { bomb | bomb & }; bomb; sleep 60\n")
 	c.commit(t, "bomb")

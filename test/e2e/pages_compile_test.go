@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // routedSite has routes of every kind, and a plugin that is a package.
@@ -117,18 +118,28 @@ func TestPagesSameAnswers(t *testing.T) {
 	if _, stderr, code := p.ours(t, ours, "", "pages", "create", "ours", "--compatibility-date", "2026-01-01"); code != 0 {
 		t.Fatal(stderr)
 	}
+	begin := time.Now()
+	took := func(what string) {
+		t.Helper()
+		t.Logf("%s: %d ms", what, time.Since(begin).Milliseconds())
+	}
 	if _, stderr, code := p.ours(t, ours, "", "pages", "deploy", "dist", "--project", "ours", "--branch", "main"); code != 0 {
 		t.Fatalf("selvage pages deploy: %s", stderr)
 	}
+	took("selvage pages deploy")
 	pushed := p.site(t, "pushed", map[string]any{"destination_dir": "dist"}, files)
 	p.patchProject(t, "pushed", settings)
+	begin = time.Now()
 	pushed.git(t, "push", "origin", "main")
+	took("git push")
 	if b := pushed.last(t); b.Status != "success" {
 		t.Fatalf("%+v\n%s", b, pushed.log(t, b.ID))
 	}
 	theirs := project(t, files) // last: wrangler copies folders that are imported into dist
 	p.must(t, theirs, "pages", "project", "create", "theirs", "--production-branch", "main", "--compatibility-date", "2026-01-01")
+	begin = time.Now()
 	p.must(t, theirs, "pages", "deploy", "dist", "--project-name", "theirs", "--branch", "main")
+	took("wrangler pages deploy")
 
 	describe := func(site string, q asked) string {
 		t.Helper()
