@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -141,39 +142,7 @@ func TestPagesSameAnswers(t *testing.T) {
 	p.must(t, theirs, "pages", "deploy", "dist", "--project-name", "theirs", "--branch", "main")
 	took("wrangler pages deploy")
 
-	describe := func(site string, q asked) string {
-		t.Helper()
-		var body *strings.Reader
-		req := p.request(t, q.method, p.pagesHost("", site), q.path, nil)
-		if q.body != "" {
-			body = strings.NewReader(q.body)
-			req = p.request(t, q.method, p.pagesHost("", site), q.path, body)
-		}
-		a := do(t, req)
-		h := http.Header{}
-		for name, v := range a.Header {
-			if strings.HasPrefix(name, "X-") && name != "X-Ray" || name == "Content-Type" || name == "Location" || name == "Etag" || name == "Cache-Control" || name == "Allow" {
-				h[name] = v
-			}
-		}
-		text := a.Body
-		if a.Status >= 500 {
-			text = "" // names the line, which differs
-		}
-		return fmt.Sprintf("%d %q %v", a.Status, text, h)
-	}
-	same := 0
-	for _, q := range routedRequests() {
-		want := describe("theirs", q)
-		for _, site := range []string{"ours", "pushed"} {
-			if got := describe(site, q); strings.ReplaceAll(got, site+".pages", "theirs.pages") != want {
-				t.Errorf("%s %s: %s\n got  %s\n want %s", q.method, q.path, site, got, want)
-				continue
-			}
-			same++
-		}
-	}
-	t.Logf("%d answers are the same", same)
+	p.sameAnswers(t, routedRequests())
 	for _, site := range []string{"theirs", "ours", "pushed"} {
 		p.siteSocket(t, p.pagesHost("", site))
 	}
@@ -185,5 +154,90 @@ func TestPagesSameAnswers(t *testing.T) {
 		if a := p.get(t, p.pagesHost("", "theirs"), path); a.Body != want {
 			t.Errorf("%s = %d %s, want %s", path, a.Status, a.Body, want)
 		}
+	}
+}
+
+// describe asks a site and says what it answered, but for what differs from request to request.
+func (p *platform) describe(t *testing.T, site string, q asked) string {
+	t.Helper()
+	req := p.request(t, q.method, p.pagesHost("", site), q.path, nil)
+	if q.body != "" {
+		req = p.request(t, q.method, p.pagesHost("", site), q.path, strings.NewReader(q.body))
+	}
+	a := do(t, req)
+	h := http.Header{}
+	for name, v := range a.Header {
+		if strings.HasPrefix(name, "X-") && name != "X-Ray" || name == "Content-Type" || name == "Location" || name == "Etag" || name == "Cache-Control" || name == "Allow" {
+			h[name] = v
+		}
+	}
+	text := a.Body
+	if a.Status >= 500 {
+		text = "" // names the line, which differs
+	}
+	return fmt.Sprintf("%d %q %v", a.Status, text, h)
+}
+
+// sameAnswers compares the sites "ours" and "pushed" with "theirs", which wrangler has compiled.
+func (p *platform) sameAnswers(t *testing.T, requests []asked) {
+	t.Helper()
+	same := 0
+	for _, q := range requests {
+		want := p.describe(t, "theirs", q)
+		for _, site := range []string{"ours", "pushed"} {
+			if got := p.describe(t, site, q); strings.ReplaceAll(got, site+".pages", "theirs.pages") != want {
+				t.Errorf("%s %s: %s\n got  %s\n want %s", q.method, q.path, site, got, want)
+				continue
+			}
+			same++
+		}
+	}
+	t.Logf("%d answers are the same", same)
+}
+
+// TestPagesExample deploys the Functions of the example three ways, with its own wrangler file.
+func TestPagesExample(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	files := map[string]string{}
+	top := filepath.Join(repo(t), "examples", "shelf")
+	for at, from := range map[string]string{"functions": "functions", "lib": "lib", "dist": "public"} {
+		err := fs.WalkDir(os.DirFS(filepath.Join(top, from)), ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(filepath.Join(top, from, name))
+			files[at+"/"+name] = string(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, at := range map[string]string{"wrangler.jsonc": "wrangler.jsonc", "tsconfig.json": "tsconfig.json", "index.html": "dist/index.html"} {
+		text, err := os.ReadFile(filepath.Join(top, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[at] = string(text)
+	}
+	dir := project(t, files)
+	pushed := p.site(t, "pushed", nil, files)
+	pushed.git(t, "push", "origin", "main")
+	if b := pushed.last(t); b.Status != "success" {
+		t.Fatalf("%+v\n%s", b, pushed.log(t, b.ID))
+	}
+	if _, stderr, code := p.ours(t, dir, "", "pages", "deploy", "--project", "ours", "--create", "--branch", "main"); code != 0 {
+		t.Fatal(stderr)
+	}
+	p.must(t, dir, "pages", "project", "create", "theirs", "--production-branch", "main")
+	p.must(t, dir, "pages", "deploy", "--project-name", "theirs", "--branch", "main")
+	var requests []asked
+	for path := range strings.FieldsSeq("/ /shelf /icon.svg /api /api/books /api/books/ /api/books/moby-dick /API/BOOKS/middlemarch /api/books/none /api/books/a/b /books/effi-briest /nothing") {
+		requests = append(requests, asked{"GET", path, ""}, asked{"HEAD", path, ""}, asked{"POST", path, "x"})
+	}
+	p.sameAnswers(t, requests)
+	if a := p.get(t, p.pagesHost("", "pushed"), "/api/books"); !strings.Contains(a.Body, `"owner":"the selvage examples"`) {
+		t.Errorf("GET /api/books = %d %s", a.Status, a.Body)
 	}
 }
