@@ -93,3 +93,33 @@ createRoot(document.getElementById("root")!).render(<><header>x</header><h1>Anot
 		t.Errorf("the script has the same name: %s", after)
 	}
 }
+
+// TestPagesReactPushed pushes what Vite has built with git. The platform compiles its Functions in the sandbox, by the
+// settings of the wrangler file.
+func TestPagesReactPushed(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	c := &checkout{p: p, dir: buildShelf(t), project: "shelf"}
+	if err := os.Remove(filepath.Join(c.dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := p.ours(t, c.dir, "", "pages", "create", "shelf"); code != 0 {
+		t.Fatal(stderr)
+	}
+	c.git(t, "init", "--quiet", "--initial-branch=main")
+	c.git(t, "remote", "add", "origin", p.remote(t, "shelf", p.Token))
+	c.commit(t, "first")
+	wantAll(t, c.git(t, "push", "origin", "main"), "Deployed: ")
+	edge, err := url.Parse(p.EdgeURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openBrowser(t)
+	b.open("http://" + p.pagesHost("", "shelf") + ":" + edge.Port() + "/books/effi-briest")
+	b.wait(`document.querySelector("article p")?.textContent`, "Theodor Fontane, 1895")
+	b.js(`document.querySelector("header a").click()`)
+	b.wait(`document.querySelector("h1")?.textContent`, "Books of the selvage examples")
+	if len(b.said) > 0 {
+		t.Errorf("the browser complained:\n%q", b.said)
+	}
+}
