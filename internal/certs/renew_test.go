@@ -12,7 +12,7 @@ import (
 // A certificate is renewed in time, by an authority whose certificates hold some seconds. No visitor is without one
 // meanwhile, and HTTPS counts as working after the first one has ended.
 func TestRenewal(t *testing.T) {
-	const life = 12 * time.Second
+	const life = 21 * time.Second // the last third is for the renewal
 	d := openDoors(t)
 	p := acmetest.StartWithLife(t, port(d.http), port(d.tls), life)
 	dir := t.TempDir()
@@ -73,5 +73,29 @@ func TestHTTPChallenge(t *testing.T) {
 	}
 	if _, err := d.get(t, "plain.example.com", p.Issued); err != nil {
 		t.Errorf("%v; %+v", err, s)
+	}
+}
+
+// A certificate that ended while the platform was down is replaced when it starts, and is never shown.
+func TestEndedOnDisk(t *testing.T) {
+	d := openDoors(t)
+	p := acmetest.StartWithLife(t, port(d.http), port(d.tls), 6*time.Second)
+	dir := t.TempDir()
+	m := d.open(t, dir, p)
+	m.Manage("slept.example.com")
+	first := await(t, m, "slept.example.com", certs.Ready)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Until(first.NotAfter.Add(time.Second)))
+	m = d.open(t, dir, p, "slept.example.com")
+	if m.Ready("slept.example.com") {
+		t.Error("HTTPS counts as working with a certificate that has ended")
+	}
+	if _, err := d.get(t, "slept.example.com", p.Issued); err != nil {
+		t.Errorf("the first visitor after the start: %v", err)
+	}
+	if s := m.State("slept.example.com"); s.Status != certs.Ready || !s.NotAfter.After(first.NotAfter) {
+		t.Errorf("first %v, now %+v", first.NotAfter, s)
 	}
 }
