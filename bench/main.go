@@ -49,9 +49,19 @@ func suites() []suite {
 		{"d1-load", d1Load},
 		{"neighbour", neighbour},
 		{"vectorize", vectorize},
+		{"vectorize-300k", vectorize300k},
+		{"vectorize-1m", vectorize1m},
+		{"vectorize-filters", vectorizeFilters},
+		{"kernels", vectorKernels},
 		{"vectorize-binding", vectorizeBinding},
 		{"vectorize-live", vectorizeLive},
 	}
+}
+
+// onRequest says whether a suite is run only when it is named: it takes an hour
+// the first time.
+func (s suite) onRequest() bool {
+	return s.name == "vectorize-300k" || s.name == "vectorize-1m" || s.name == "vectorize-filters"
 }
 
 func suiteNames() string {
@@ -66,11 +76,12 @@ func main() {
 	only := flag.String("only", "", "comma-separated suites to run: "+suiteNames())
 	rounds := flag.Int("rounds", 5, "rounds of every comparison")
 	seconds := flag.Duration("seconds", 4*time.Second, "how long one contender is loaded in one round")
-	vectors := flag.Int("vectors", 20000, "suite vectorize: how many vectors (300000 for a full run)")
+	vectors := flag.Int("vectors", 20000, "suite vectorize: how many vectors")
 	dims := flag.Int("dims", 768, "suite vectorize: of how many dimensions")
 	vectorSizes := flag.String("vectorsizes", "20000,50000", "suite vectorize-binding: how many vectors (100000,300000,1000000 for a full run)")
-	vectorData := flag.String("vectordata", "", "suites vectorize-binding and vectorize-live: folder where filled indexes are kept for later runs")
+	vectorData := flag.String("vectordata", "", "suites vectorize*: folder where vectors and filled indexes are kept for later runs")
 	deployments := flag.Int("deployments", 10000, "suite pages-kept: how many deployments are kept")
+	vectorRebuild := flag.Bool("vectorrebuild", false, "suites vectorize, -300k, -1m and -filters: build our index though one is kept")
 	reports := flag.String("reports", "bench/reports", "folder for the report")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -79,6 +90,7 @@ func main() {
 	if err == nil {
 		b.vectors, b.dims = *vectors, *dims
 		b.vectorSizes, b.vectorData = *vectorSizes, *vectorData
+		b.vectorRebuild = *vectorRebuild
 		b.deployments = *deployments
 		err = run(ctx, b, *only, *reports)
 	}
@@ -91,7 +103,7 @@ func main() {
 func run(ctx context.Context, b *bench, only, reports string) error {
 	defer b.close()
 	for _, s := range suites() {
-		if only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
+		if only == "" && s.onRequest() || only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
 			continue
 		}
 		fmt.Printf("\n== %s\n", s.name)

@@ -34,6 +34,7 @@ type bench struct {
 	deployments int // of the suite pages-kept
 	// Of the suites vectorize-binding and vectorize-live.
 	vectorSizes, vectorData string
+	vectorRebuild           bool
 	dir                     string // temporary, removed at the end
 	tools                   map[string]string
 	report                  report

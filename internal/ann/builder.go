@@ -15,7 +15,7 @@ import (
 const (
 	graphDegree  = 32
 	slackDegree  = 48   // a list grows up to this before it is cut to graphDegree
-	buildEf      = 112  // candidates from which the neighbours of a new row are chosen
+	buildEf      = 176  // candidates from which the neighbours of a new row are chosen
 	occlusion    = 1.2  // see choose
 	leastNamed   = 6    // see backlink
 	graphMinimum = 2000 // fewer rows are scanned faster

@@ -43,9 +43,10 @@
 //     rows as entries, which are all looked at first, in a copy that stays in the
 //     processor's cache; the walk begins at the best 8. Codes and graph are the
 //     memory that a segment holds: 0.17 of its float32 at 768 dimensions.
-//   - A row's neighbours are chosen from 112 candidates. 100,000 × 768, at 16, 32
-//     and 64 candidates of a search: from 64, 0.952, 0.975, 0.989; from 128,
-//     0.965, 0.985, 0.994, and building took 1.8 times as long.
+//   - A row's neighbours are chosen from 176 candidates. 100,000 × 768, at 16, 24
+//     and 32 candidates of a search: from 64, 0.952, 0.968, 0.975; from 128,
+//     0.965, 0.983, 0.985; from 220, 0.980, 0.991, 0.993. Building took 14, 25
+//     and 31 seconds of processor time, where USearch with int8 took 43.
 //   - How many candidates are compared as they are depends on what the estimates
 //     were worth for the first of them (type spread). That is 12 instead of 40 of
 //     100,000 × 768, and the same recall to 0.0003.
