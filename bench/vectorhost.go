@@ -36,7 +36,7 @@ type vectorHost struct {
 	*platform
 
 	n, dim int
-	data   *anntest.Clustered
+	rows   *anntest.Clustered
 	bodies [][]byte // of requests to the worker
 	asked  atomic.Int64
 }
@@ -59,7 +59,7 @@ func (b *bench) vectorHost(ctx context.Context, n, dim int) (*vectorHost, error)
 	if err != nil {
 		return nil, err
 	}
-	h := &vectorHost{platform: p, n: n, dim: dim, data: anntest.NewClustered(dim, vectorSeed)}
+	h := &vectorHost{platform: p, n: n, dim: dim, rows: anntest.NewClustered(dim, vectorSeed)}
 	if !ready {
 		if err := h.fill(ctx); err != nil {
 			p.stop()
@@ -141,7 +141,7 @@ func (h *vectorHost) each(ctx context.Context, from, to int, put func(lines []by
 // their own.
 func (h *vectorHost) lines(from, n int) []byte {
 	var out []byte
-	rows := h.data.Rows(from, n)
+	rows := h.rows.Rows(from, n)
 	for i := range n {
 		out = fmt.Appendf(out, `{"id":"v%d","values":`, from+i)
 		out = appendFloats(out, rows[i*h.dim:(i+1)*h.dim])
@@ -164,9 +164,10 @@ func appendFloats(out []byte, values []float32) []byte {
 	return append(out, ']')
 }
 
-// settled waits until the platform has nothing to do in the background any more.
+// settled waits until the platform has nothing to do in the background any more: for
+// longer than it takes to tidy up when nothing is written.
 func (h *vectorHost) settled(ctx context.Context) error {
-	for calm := 0; calm < 3; {
+	for calm := 0; calm < 13; {
 		before, err := cpu(h.PID)
 		if err != nil {
 			return err
@@ -180,7 +181,11 @@ func (h *vectorHost) settled(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if calm++; after-before > 100*time.Millisecond {
+		making, err := filepath.Glob(filepath.Join(h.data, "vectorize", "*", ".*.tmp"))
+		if err != nil {
+			return err
+		}
+		if calm++; after-before > 100*time.Millisecond || len(making) > 0 {
 			calm = 0
 		}
 	}
@@ -189,7 +194,7 @@ func (h *vectorHost) settled(ctx context.Context) error {
 
 // questions are vectors of the same kind that are not in the index.
 func (h *vectorHost) questions() {
-	rows := h.data.Rows(1<<30, vectorAsked)
+	rows := h.rows.Rows(1<<30, vectorAsked)
 	for i := range vectorAsked {
 		body := append([]byte(`{"vector":`), appendFloats(nil, rows[i*h.dim:(i+1)*h.dim])...)
 		h.bodies = append(h.bodies, append(body, '}'))

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	crashWriters = 4
+	crashWriters = 4  // the last one writes all of its ids with each call
 	crashIDs     = 12 // of each writer
 	crashDims    = 6
 )
@@ -60,6 +60,11 @@ func crashChild(dir string) {
 	if err != nil {
 		panic(err)
 	}
+	if len(x.MetadataIndexes()) == 0 {
+		if _, err := x.CreateMetadataIndex(ctx, "g", IndexNumber); err != nil {
+			panic(err)
+		}
+	}
 	first, _ := io.ReadAll(os.Stdin) // the generation to begin with
 	var generation int
 	_, _ = fmt.Sscan(string(first), &generation)
@@ -67,24 +72,39 @@ func crashChild(dir string) {
 	for w := range crashWriters {
 		go func() {
 			for g := generation; ; g++ {
+				var vectors []Vector
+				var ids []string
 				for id := range crashIDs {
 					v := crashVector(w, id, g)
-					if g%2 == 1 {
-						_, err = x.Delete(ctx, []string{v.ID})
-					} else {
-						_, err = x.Upsert(ctx, []Vector{v})
+					vectors, ids = append(vectors, v), append(ids, v.ID)
+					if w == crashWriters-1 && id < crashIDs-1 {
+						continue
 					}
-					if err != nil {
+					if err := crashWrite(ctx, x, g, vectors, ids); err != nil {
 						panic(err)
 					}
 					out.Lock()
-					fmt.Printf("%d %d %d .\n", w, id, g)
+					for i := range ids {
+						fmt.Printf("%d %d %d .\n", w, id-len(ids)+1+i, g)
+					}
 					out.Unlock()
+					vectors, ids = nil, nil
 				}
 			}
 		}()
 	}
 	select {}
+}
+
+// crashWrite writes vectors of a generation, or deletes them if it is odd.
+func crashWrite(ctx context.Context, x *Index, generation int, vectors []Vector, ids []string) error {
+	var err error
+	if generation%2 == 1 {
+		_, err = x.Delete(ctx, ids)
+	} else {
+		_, err = x.Upsert(ctx, vectors)
+	}
+	return err
 }
 
 // TestKilledProcessKeepsAcknowledged kills a process that upserts and deletes, while
@@ -100,12 +120,15 @@ func TestKilledProcessKeepsAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	dir := t.TempDir()
 	known := map[[2]int]int{} // the generation that is there
-	next, segments := 0, 0
+	next, segments, total := 0, 0, 0
 	for round := range rounds {
 		begun := next
 		var acknowledged map[[2]int]int
 		acknowledged, next = crashRound(t, dir, next, time.Duration(random.IntN(150))*time.Millisecond)
 		segments += checkCrashed(t, dir, known, acknowledged, begun, round)
+		for _, g := range acknowledged {
+			total += g - begun + 1
+		}
 		if t.Failed() {
 			return
 		}
@@ -113,6 +136,7 @@ func TestKilledProcessKeepsAcknowledged(t *testing.T) {
 	if len(known) < crashWriters*crashIDs || segments == 0 {
 		t.Errorf("only %d ids were written, and %d segments", len(known), segments)
 	}
+	t.Logf("%d kills, %d upserts and deletes acknowledged, 0 lost", rounds, total)
 }
 
 // crashRound returns what was acknowledged, and an even generation above all that
@@ -185,6 +209,7 @@ func checkCrashed(t *testing.T, dir string, known, acknowledged map[[2]int]int, 
 			}
 		}
 	}
+	checkWhole(t, x, known, round)
 	if n := x.Stats().Count; n != live {
 		t.Errorf("round %d: %d vectors are counted, %d are there", round, n, live)
 	}
@@ -195,6 +220,30 @@ func checkCrashed(t *testing.T, dir string, known, acknowledged map[[2]int]int, 
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return len(x.segs)
+}
+
+// checkWhole holds that calls were applied whole, and that a filter finds what is there
+// by what its metadata say.
+func checkWhole(t *testing.T, x *Index, known map[[2]int]int, round int) {
+	t.Helper()
+	const w = crashWriters - 1
+	for id := range crashIDs {
+		if known[[2]int{w, id}] != known[[2]int{w, 0}] {
+			t.Errorf("round %d: a call was applied by half: w%d-%d has generation %d, w%d-0 has %d", round, w, id, known[[2]int{w, id}], w, known[[2]int{w, 0}])
+		}
+	}
+	count := map[int]int{}
+	for _, g := range known {
+		if g%2 == 0 {
+			count[g]++
+		}
+	}
+	for g, want := range count {
+		got, err := x.Query(&Query{Vector: crashVector(0, 0, 0).Values, TopK: 100, Filter: fmt.Appendf(nil, `{"g":%d}`, g)})
+		if err != nil || len(got) != want {
+			t.Errorf("round %d: a filter finds %d of %d of generation %d: %v", round, len(got), want, g, err)
+		}
+	}
 }
 
 // stored returns the generation of an id, which is one of two: of deletes nothing

@@ -3,6 +3,7 @@ package vectorize
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,71 +184,6 @@ func TestSealedLogIsWhole(t *testing.T) {
 	}
 }
 
-// TestFaults stops the file system at each step of a run in turn. What was
-// acknowledged before is there afterwards.
-func TestFaults(t *testing.T) {
-	stopped := 0
-	for at := 1; at < 400; at += 9 {
-		dir := t.TempDir()
-		var faults fsxtest.Faults
-		st, err := store.OpenWith(dir, store.Options{FS: faults.FS()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := New(Options{Store: st, FlushRows: 8})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Create(t.Context(), account, CreateOptions{Name: "x", Config: Config{2, Dot}}); err != nil {
-			t.Fatal(err)
-		}
-		x := open(t, s, "x")
-		faults.StopAt(at)
-		acknowledged := 0
-		for ; acknowledged < 40; acknowledged++ {
-			if _, err := x.Upsert(t.Context(), []Vector{{ID: fmt.Sprint("id", acknowledged), Values: []float32{1, float32(acknowledged)}}}); err != nil {
-				break
-			}
-		}
-		if faults.Stopped() {
-			stopped++
-		}
-		x.Release()
-		_ = s.Close()
-		_ = st.Close()
-		checkFaults(t, dir, at, acknowledged)
-		if t.Failed() {
-			return
-		}
-	}
-	if stopped < 10 {
-		t.Errorf("only %d runs were stopped", stopped)
-	}
-}
-
-func checkFaults(t *testing.T, dir string, at, acknowledged int) {
-	t.Helper()
-	st, err := store.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := New(Options{Store: st, FlushRows: 8})
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, err := s.Open(t.Context(), account, "x")
-	if err != nil {
-		t.Fatalf("stopped at step %d: %v: %v", at, err, errors.Unwrap(err))
-	}
-	if n := x.Stats().Count; n != acknowledged && n != acknowledged+1 {
-		t.Errorf("stopped at step %d: %d vectors, acknowledged %d", at, n, acknowledged)
-	}
-	x.Release()
-	if err := errors.Join(s.Close(), st.Close()); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestFullDisk: a mutation that finds no room is refused, and the next one that finds
 // some is taken.
 func TestFullDisk(t *testing.T) {
@@ -284,4 +220,83 @@ func TestFullDisk(t *testing.T) {
 	if n, err := x.Query(&Query{Vector: []float32{1}}); err != nil || len(n) != 1 {
 		t.Errorf("queries after it: %v, %v", n, err)
 	}
+}
+
+// TestFlippedBytes changes one byte after the other of each file of an index. Whatever
+// was hit, the index answers with what was written or not at all.
+func TestFlippedBytes(t *testing.T) {
+	const n = 22
+	dir := t.TempDir()
+	files := filled(t, dir, n, 4)
+	names, err := filepath.Glob(filepath.Join(files, "*"))
+	if err != nil || len(names) < 4 {
+		t.Fatalf("files: %v, %v", names, err)
+	}
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	refused, kinds := 0, map[string]bool{}
+	for _, name := range names {
+		whole, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 12 {
+			at, bit := r.IntN(len(whole)), byte(1)<<r.IntN(8)
+			damage(t, name, func(b []byte) []byte { b[at] ^= bit; return b })
+			if !answersRightly(t, dir, n) {
+				refused++
+				kinds[filepath.Ext(name)] = true
+			}
+			if err := os.WriteFile(name, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if t.Failed() {
+				t.Fatalf("byte %d of %s, bit %02x", at, filepath.Base(name), bit)
+			}
+		}
+	}
+	if refused == 0 || !kinds[".docs"] || !kinds[".vectors"] || !kinds[""] {
+		t.Errorf("%d damages were found, in files of the kinds %v", refused, kinds)
+	}
+	if !answersRightly(t, dir, n) {
+		t.Error("the index is refused with its files as they were")
+	}
+}
+
+// answersRightly reports whether an index of filled answers; what it answers is right.
+func answersRightly(t *testing.T, dir string, n int) bool {
+	t.Helper()
+	st, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Options{Store: st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = errors.Join(s.Close(), st.Close()) }()
+	corrupt := func(err error) bool {
+		own, ok := errors.AsType[*Error](err)
+		if !ok || own.Code != CodeCorrupt {
+			t.Errorf("refused with %v", err)
+		}
+		return false
+	}
+	x, err := s.Open(t.Context(), account, "x")
+	if err != nil {
+		return corrupt(err)
+	}
+	defer x.Release()
+	found, err := x.Query(&Query{Vector: []float32{1, 1}, TopK: 2 * n, ReturnValues: true})
+	if err != nil {
+		return corrupt(err)
+	}
+	if len(found) != n {
+		t.Errorf("%d of %d are found", len(found), n)
+	}
+	for i := range found {
+		if v := found[i]; v.ID != fmt.Sprint("id", v.Values[0]) || v.Score != -(v.Values[0]+1) {
+			t.Errorf("%s has %v and the score %v", v.ID, v.Values, v.Score)
+		}
+	}
+	return true
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/selvage-dev/selvage/internal/ann"
 )
 
-// Codes of errors. Those up to CodeParse that the platform is known to send have
-// its meaning and its text; the rest are ours, from the same range.
+// Codes of errors. Those that are not marked as ours have been seen from the platform,
+// with the meaning and the text that they have here. The numbers of the others are
+// ours, from the same range: what the platform sends there is not known.
 const (
 	CodeNotFound       = 3000  // no index of this name
 	CodeDuplicate      = 3002  // the name is taken
@@ -18,23 +19,23 @@ const (
 	CodeQueryVector    = 40006 // the query's vector does not fit the index
 	CodeTooMany        = 40007 // more vectors or ids than one call may have
 	CodeLongID         = 40008
-	CodeLongNamespace  = 40009
-	CodeLongMetadata   = 40010
-	CodeNoVector       = 40011 // the vector to query by is not in the index
+	CodeLongNamespace  = 40009 // ours
+	CodeLongMetadata   = 40010 // ours
+	CodeNoVector       = 40011 // ours: the vector to query by is not in the index
 	CodeVector         = 40012 // a vector that does not fit the index
-	CodeFilter         = 40015 // a filter that cannot be read
-	CodeNotIndexed     = 40016 // a filter on a property without a metadata index
+	CodeTooLarge       = 40013 // ours: a body over the limit
+	CodeFilter         = 40015 // ours: a filter that cannot be read
+	CodeNotIndexed     = 40016 // ours: a filter on a property without a metadata index
 	CodeMetadataKey    = 40018
-	CodeMetadataIndex  = 40020 // a metadata index that cannot be made or is not there
-	CodeManyNamespaces = 40021
+	CodeMetadataIndex  = 40020 // ours: a metadata index that cannot be made or is not there
+	CodeManyNamespaces = 40021 // ours
 	CodeParse          = 40023 // vectors that are no JSON
-	CodeContentType    = 40024
+	CodeContentType    = 40024 // ours
 	CodeTopK           = 40025
 	CodeBody           = 40026 // a body that cannot be read as what the endpoint takes
-	CodeCursor         = 40027
-	CodeTooLarge       = 40013 // a body over the limit
-	CodeCorrupt        = 50001 // the index's files are damaged
-	CodeReadOnly       = 50002 // the index takes no mutations because the disk failed it
+	CodeCursor         = 40027 // ours
+	CodeCorrupt        = 50001 // ours: the index's files are damaged
+	CodeReadOnly       = 50002 // ours: the index takes no mutations because the disk failed it
 )
 
 // ErrClosed is the error of every call on a service that is closed.

@@ -98,6 +98,9 @@ func longParts() []part {
 		name: "databases, in full", min: 2, report: "bench/reports/crash-d1.md", env: []string{"SELVAGE_TEST_FULL=1"},
 		args: []string{"-count=1", "-timeout=30m", "-v", "-run", "Killed|PowerLoss", "./internal/d1/"},
 	}, {
+		name: "vector indexes, in full", min: 3, report: "bench/reports/crash-vectorize.md", env: []string{"SELVAGE_TEST_FULL=1"},
+		args: []string{"-count=1", "-timeout=30m", "-v", "-run", "Killed|StoppedAnywhere|EachStepFails", "./internal/vectorize/"},
+	}, {
 		name: "end to end, in full", min: 3, report: "bench/reports/crash.md", env: []string{"SELVAGE_TEST_FULL=1"},
 		args: []string{"-count=1", "-timeout=110m", "-v", "-run", "Crash|Hammer|Killed|Soak|TooLarge", "./test/e2e/..."},
 	}}

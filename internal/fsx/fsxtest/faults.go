@@ -53,6 +53,13 @@ func (f *Faults) Steps() int {
 	return f.total
 }
 
+// Count returns how many steps of a kind were asked for so far.
+func (f *Faults) Count(op fsx.Op) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count[op]
+}
+
 // Stopped says whether the stop was reached.
 func (f *Faults) Stopped() bool {
 	f.mu.Lock()
