@@ -10,11 +10,15 @@ import (
 type PagesConfig struct {
 	// Headers, Redirects and Routes are the raw texts of _headers, _redirects and _routes.json, "" for none.
 	Headers, Redirects, Routes string
+	// Guarded says that there is code in front of the files. It knows a path by its text, so a file is given at one
+	// spelling only; who asks for it by another is sent there.
+	Guarded bool
 }
 
 // pagesPolicy is how a Pages site answers where it differs from the assets of a Worker.
 type pagesPolicy struct {
-	routes *Routes // nil: every request goes to the function, if there is one
+	routes  *Routes // nil: every request goes to the function, if there is one
+	guarded bool
 	// general are the fields every answer begins with; rules may change them.
 	general []Field
 }
@@ -26,7 +30,7 @@ func NewPages(m Manifest, c PagesConfig, files Files, options ...Option) (*Site,
 	if files == nil {
 		return nil, errNoFiles
 	}
-	s := &Site{manifest: m, files: files, base: "/", pages: &pagesPolicy{general: []Field{
+	s := &Site{manifest: m, files: files, base: "/", pages: &pagesPolicy{guarded: c.Guarded, general: []Field{
 		{"Access-Control-Allow-Origin", "*"},
 		{"Referrer-Policy", "strict-origin-when-cross-origin"},
 	}}}
@@ -74,6 +78,8 @@ func (s *Site) decidePages(r *Request, d *decision) {
 	switch {
 	case found.moved:
 		d.kind, d.status, d.location = redirected, http.StatusPermanentRedirect, oneSlash(encodePath(found.redirect))+search(r.RawQuery)
+	case s.pages.guarded && !rewritten && found.status == http.StatusOK && !found.fallback && at.disguised(r.Path):
+		d.kind, d.status, d.location = redirected, http.StatusPermanentRedirect, oneSlash(plainPath(at.decoded))+search(r.RawQuery)
 	case found.status != 0:
 		d.kind, d.status, d.entry = serveAsset, found.status, found.entry
 		// A path that is written in another way than the usual one gets the same, but is not worth keeping.

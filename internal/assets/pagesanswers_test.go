@@ -204,3 +204,33 @@ func BenchmarkPagesRules(b *testing.B) {
 		}
 	}
 }
+
+// TestGuardedFiles gives a file that code may be in front of at one spelling of its path.
+func TestGuardedFiles(t *testing.T) {
+	t.Parallel()
+	files := []string{"/index.html", "/404.html", "/secret/file.txt", "/secret/index.html", "/a b+c@.txt", "/100%.txt"}
+	guarded, open := pagesSite(t, assets.PagesConfig{Guarded: true}, files...), pagesSite(t, assets.PagesConfig{}, files...)
+	for path, want := range map[string]string{
+		"/secret/file.txt": "", "/a%20b+c@.txt": "", "/a%20b%2Bc%40.txt": "", "/100%25.txt": "", "/secret/": "",
+		"//secret/file.txt": "/secret/file.txt", "/secret//file.txt": "/secret/file.txt", "/%73ecret/file.txt": "/secret/file.txt", "/secret%2Ffile.txt": "/secret/file.txt",
+		"/secret%2ffile%2Etxt": "/secret/file.txt", "/x/%2e%2e/secret/file.txt": "/secret/file.txt", "/secret/./file.txt": "/secret/file.txt", `/secret\file.txt`: "/secret/file.txt",
+		"//secret/": "/secret/", "//a%20b+c@.txt": "/a%20b+c@.txt", "//100%25.txt": "/100%25.txt",
+	} {
+		status, location := 308, want
+		if want == "" {
+			status = 200
+		}
+		res := respond(t, guarded, request("GET", path, nil))
+		if got := field(&res, "Location"); res.Status != status || got != location {
+			t.Errorf("%s: %d %q, want %d %q", path, res.Status, got, status, location)
+		}
+		if want != "" {
+			if res := respond(t, guarded, request("GET", want, nil)); res.Status != 200 {
+				t.Errorf("%s leads to %s, which is %d", path, want, res.Status)
+			}
+		}
+		if res := respond(t, open, request("GET", path, nil)); res.Status != 200 {
+			t.Errorf("%s on a site without code: %d", path, res.Status)
+		}
+	}
+}

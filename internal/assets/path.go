@@ -27,6 +27,40 @@ func parsePath(p string) urlPath {
 	return decodeURLPath(raw)
 }
 
+// disguised says whether the path is written in a way in which nobody means it and which a comparison of texts takes
+// for another path: with slashes in a row or backslashes, with dot segments, with an encoded slash, or with a character
+// encoded that RFC 3986 (section 2.3) says never needs to be. What plainPath writes is never disguised. The path was
+// parsed from given: code for old compatibility dates sees it like that.
+func (p *urlPath) disguised(given string) bool {
+	if given == p.raw && p.canonical {
+		return false
+	}
+	if strings.Contains(given, `\`) {
+		return true
+	}
+	for seg := range strings.SplitSeq(given, "/") {
+		if dots(seg) > 0 {
+			return true
+		}
+	}
+	for i := 0; i < len(p.raw); i++ {
+		switch {
+		case p.raw[i] == '/' && i+1 < len(p.raw) && p.raw[i+1] == '/':
+			return true
+		case p.raw[i] == '%' && i+2 < len(p.raw) && isHex(p.raw[i+1]) && isHex(p.raw[i+2]):
+			if c := unhex(p.raw[i+1])<<4 | unhex(p.raw[i+2]); c == '/' || isUnreserved(c) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plainPath writes a decoded path as the URL standard does, with nothing encoded that need not be.
+func plainPath(decoded string) string {
+	return string(appendEncoded(nil, decoded, func(c byte) bool { return pathUnsafe(c) || c == '%' || c == '\\' }))
+}
+
 // decodeURLPath returns the forms of a path that is normalised already.
 func decodeURLPath(raw string) urlPath {
 	decoded := decodePath(raw)

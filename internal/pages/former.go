@@ -63,7 +63,7 @@ func (s *Service) formerFiles(ctx context.Context, p *projectRow, d *deploymentR
 	if err != nil {
 		return nil, err
 	}
-	out.site, err = assets.NewPages(out.has, assets.PagesConfig{Headers: rules.Headers}, s.o.Files, assets.WithCache(s.files))
+	out.site, err = assets.NewPages(out.has, assets.PagesConfig{Headers: rules.Headers, Guarded: d.doc.Bundle != nil}, s.o.Files, assets.WithCache(s.files))
 	return out, err
 }
 

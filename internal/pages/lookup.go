@@ -129,7 +129,7 @@ func (s *Service) build(_ context.Context, p *projectRow, d *deploymentRow) (*Ro
 		if err != nil {
 			return nil, nil, err
 		}
-		if site, err = s.newSite(d.id, manifest, rules); err != nil {
+		if site, err = s.newSite(d, manifest, rules); err != nil {
 			return nil, nil, err
 		}
 		s.hosts.keepSite(site)

@@ -26,12 +26,13 @@ func (b *builtSite) of(preview bool) *assets.Site { //nolint:revive // which of 
 
 // newSite builds the site of a deployment. The error is a [*RefusedError] when its
 // files cannot be served.
-func (s *Service) newSite(deployment string, m assets.Manifest, rules Rules) (*builtSite, error) {
-	site, err := assets.NewPages(m, assets.PagesConfig{Headers: rules.Headers, Redirects: rules.Redirects, Routes: rules.Routes}, s.o.Files, assets.WithCache(s.files), assets.WithRuleLimits(s.o.RuleLimits))
+func (s *Service) newSite(d *deploymentRow, m assets.Manifest, rules Rules) (*builtSite, error) {
+	config := assets.PagesConfig{Headers: rules.Headers, Redirects: rules.Redirects, Routes: rules.Routes, Guarded: d.doc.Bundle != nil}
+	site, err := assets.NewPages(m, config, s.o.Files, assets.WithCache(s.files), assets.WithRuleLimits(s.o.RuleLimits))
 	if err != nil {
 		return nil, &RefusedError{Text: "The site is refused: " + err.Error() + ".", Err: err}
 	}
-	return &builtSite{deployment: deployment, manifest: m, production: site, preview: site.Preview()}, nil
+	return &builtSite{deployment: d.id, manifest: m, production: site, preview: site.Preview()}, nil
 }
 
 // Respond answers a request for a file of the deployment. On the production host

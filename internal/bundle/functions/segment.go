@@ -167,20 +167,26 @@ func prefix(segments []Segment) string {
 	return e
 }
 
-// literal is a text in a regular expression. Whatever has a meaning there is written by its number, which has none.
+// literal is a text in a regular expression, as it is in the path of a URL. Whatever has a meaning there is written by
+// its number, which has none. A character that may be percent-encoded in a path counts so too: what a function is in
+// front of is found by both.
 func literal(text string) string {
 	var b strings.Builder
-	for _, r := range text {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
-			b.WriteRune(r)
-			continue
+	for i := range len(text) {
+		c := text[i]
+		plain := fmt.Sprintf(`\u%04x`, c)
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' {
+			plain = string(rune(c))
 		}
-		if r > 0xffff { // as two units, which is how a path has it
-			r -= 0x10000
-			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-			continue
+		encoded := fmt.Sprintf("%%%02X", c)
+		switch {
+		case c >= 0x80: // never as it is in the path of a parsed URL
+			b.WriteString(encoded)
+		case plain == string(rune(c)) || c == '.' || c == '~':
+			b.WriteString(plain)
+		default:
+			b.WriteString("(?:" + plain + "|" + encoded + ")")
 		}
-		fmt.Fprintf(&b, `\u%04x`, r)
 	}
 	return b.String()
 }

@@ -23,7 +23,9 @@ func TestPatterns(t *testing.T) {
 		{"deep/[[path]].js", "/deep/a/b", "/deep/a/b a/b"},
 		{"deep/[[path]].js", "/deep/a//b", ""},
 		{"a+b(c).js", "/a+b(c)", "/a+b(c)"},
-		{"$ü.js", "/$ü", "/$ü"},
+		{"a+b(c).js", "/a%2bb(c)", "/a%2bb(c)"},
+		{"$ü.js", "/$%C3%bc", "/$%C3%bc"},
+		{"a b.js", "/a%20b", "/a%20b"},
 		{"x]y.js", "/x]y", "/x]y"},
 	} {
 		routes, err := functions.Scan(folder(t, c.file))
