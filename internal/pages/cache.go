@@ -56,10 +56,50 @@ func (c *hostCache) put(host string, r *Route, generation uint64) {
 	}
 	entries := c.copied()
 	entries[host] = &hostEntry{route: r}
+	c.store(entries, host)
+}
+
+// swap puts routes in the place of those of a project's hosts that changed, unless something changed since generation:
+// they may be of the time before, and then the project has none at all.
+func (c *hostCache) swap(project string, routes map[string]*Route, changed func(host string) bool, generation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	current := c.gen.Load() == generation
+	c.gen.Add(1) // a route of before that is on its way is not kept
+	entries := c.copied()
+	maps.DeleteFunc(entries, func(host string, e *hostEntry) bool {
+		return e.route.Project == project && (!current || changed(host))
+	})
+	last := ""
+	if current {
+		for host, r := range routes {
+			entries[host] = &hostEntry{route: r}
+			last = host
+		}
+	}
+	c.store(entries, last)
+}
+
+// store bounds the entries, of which host is to stay.
+func (c *hostCache) store(entries map[string]*hostEntry, host string) {
 	for len(entries) > 1 && (len(entries) > maxHosts || c.files(entries) > c.limit) {
 		evict(entries, host)
 	}
 	c.entries.Store(&entries)
+}
+
+// of returns the hosts of a project that are in the cache.
+func (c *hostCache) of(project string) (hosts []string) {
+	entries := c.entries.Load()
+	if entries == nil {
+		return nil
+	}
+	for host, e := range *entries {
+		if e.route.Project == project {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 func (c *hostCache) copied() map[string]*hostEntry {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"runtime"
 	"strings"
 
 	"github.com/google/uuid"
@@ -255,9 +256,13 @@ func (s *Service) launch(ctx context.Context, r *projectRow, d *deploymentRow) (
 		}
 		return Deployment{}, internal("save the deployment", err)
 	}
-	s.hosts.forget(r.name)
 	if d.succeeded {
-		s.warm(ctx, r, d, route)
+		labels := []string{d.short, d.alias}
+		if d.environment == Production {
+			labels = append(labels, "")
+		}
+		s.renew(ctx, r.name, labels...)
+		runtime.KeepAlive(route) // so that its site is found and not read
 	}
 	out, err := s.deploymentBy(ctx, r, `d.id = ?`, d.id)
 	if err != nil {

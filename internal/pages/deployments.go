@@ -281,8 +281,7 @@ func (s *Service) serve(ctx context.Context, account, project, id string, previe
 	if err != nil {
 		return Deployment{}, internal("switch to the deployment", err)
 	}
-	s.hosts.forget(p.name)
-	s.warmProduction(ctx, p.name)
+	s.renew(ctx, p.name, "")
 	return s.Deployment(ctx, account, project, id)
 }
 

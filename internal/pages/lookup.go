@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/selvage-dev/selvage/internal/assets"
@@ -44,12 +45,18 @@ func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
 		}
 	}
 	generation := s.hosts.generation()
-	r, err := s.read(ctx, label, project)
+	// Many ask at once for what is read once. Whoever asks after a change is not given what was before it.
+	v, err, _ := s.reads.Do(strconv.FormatUint(generation, 36)+" "+host, func() (any, error) {
+		r, err := s.read(context.WithoutCancel(ctx), label, project)
+		if err == nil {
+			s.hosts.put(host, r, generation)
+		}
+		return r, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.hosts.put(host, r, generation)
-	return r, nil
+	return v.(*Route), nil //nolint:forcetypeassert,errcheck // what the function above returns
 }
 
 // Owns says whether a host is of a site's form, or of a custom domain.
@@ -163,24 +170,6 @@ func (s *Service) rulesOf(d *deploymentRow) (rules Rules, err error) {
 		err = s.readJSON(d.doc.Rules, maxRules, &rules)
 	}
 	return rules, err
-}
-
-// warm keeps the route of a deployment that has just been made, and of production
-// if it is there: its first visitor waits for nothing.
-func (s *Service) warm(ctx context.Context, p *projectRow, d *deploymentRow, r *Route) {
-	generation := s.hosts.generation()
-	out := *r
-	out.Version = d.version.String
-	s.hosts.put(d.short+"."+s.Hostname(p.name), &out, generation)
-	if d.environment == Production {
-		s.warmProduction(ctx, p.name)
-	}
-}
-
-// warmProduction reads what production answers with. A failure is the first
-// visitor's, and the log has it then.
-func (s *Service) warmProduction(ctx context.Context, project string) {
-	_, _ = s.Lookup(ctx, s.Hostname(project))
 }
 
 // readManifest reads the stored manifest of a deployment. What was allowed when

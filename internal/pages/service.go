@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/selvage-dev/selvage/internal/assets"
 )
 
@@ -15,6 +17,7 @@ type Service struct {
 	o       Options
 	log     *slog.Logger
 	hosts   hostCache
+	reads   singleflight.Group // of routes, by generation and host
 	domains domainIndex
 	files   *assets.Cache // small assets of all sites
 }
