@@ -4,8 +4,9 @@
 //
 // # A run's way
 //
-//	Run ──▶ find the model ──▶ check the inputs ──▶ who runs it? ──▶ wait in turn ──▶ server, or
-//	                                                                        engine in this process
+//	Run ──▶ find the model ──▶ check the inputs ──▶ who runs it? ──▶ reserve ──▶ wait in turn
+//	                                                                                  │
+//	                                    settle ◀── engine in this process, or server ◀┘
 //
 // # Invariants
 //
@@ -14,5 +15,6 @@
 //   - Nothing is downloaded unasked. A model that is listed as stored is whole (modelstore).
 //   - An input that does not fit the model's schema reaches no engine.
 //   - A caller that leaves stops the work done for it.
+//   - What was used is on disk before the caller has the end of its answer (ledger).
 //   - No caller can keep another from being served: queues are bounded, and go round.
 package ai

@@ -26,8 +26,13 @@ func openEncoder(dir string) (local.Encoder, error) {
 }
 
 // use runs fn with the model's encoder, in its turn.
-func (s *Service) use(ctx context.Context, m *modelstore.Model, fn func(local.Encoder) error) error {
-	err := s.engines.Use(ctx, m.Dir(), fn)
+func (s *Service) use(ctx context.Context, caller *Caller, m *modelstore.Model, fn func(local.Encoder) error) error {
+	release, err := wait(ctx, s.queueOf(m.Name), caller)
+	if err != nil {
+		return err
+	}
+	defer release()
+	err = s.engines.Use(ctx, m.Dir(), fn)
 	broken, isBroken := errors.AsType[*infer.OpenError](err)
 	switch {
 	case err == nil || ctx.Err() != nil:
@@ -45,8 +50,8 @@ func (s *Service) use(ctx context.Context, m *modelstore.Model, fn func(local.En
 }
 
 // encode runs a model of this process that writes no text.
-func (s *Service) encode(ctx context.Context, m *modelstore.Model, in *textInputs) (out []byte, tokens int, err error) {
-	err = s.use(ctx, m, func(e local.Encoder) error {
+func (s *Service) encode(ctx context.Context, caller *Caller, m *modelstore.Model, in *textInputs) (out []byte, tokens int, err error) {
+	err = s.use(ctx, caller, m, func(e local.Encoder) error {
 		switch m.Kind {
 		case catalogue.Classification:
 			out, tokens, err = classify(ctx, e, in)

@@ -44,6 +44,22 @@ func (s *Service) ownRoutes() []string {
 	return names
 }
 
+// localSlots is how many runs of one model of this process are let in at once: enough to
+// keep its batches full, few enough that nobody waits behind a whole crowd of another.
+const localSlots = 64
+
+// queueOf is the queue of a model of this process.
+func (s *Service) queueOf(model string) *admit.Queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queues[model]
+	if q == nil {
+		q = admit.New(localSlots, s.o.Queue)
+		s.queues[model] = q
+	}
+	return q
+}
+
 // wait takes a slot of a queue for a caller.
 func wait(ctx context.Context, q *admit.Queue, caller *Caller) (release func(), err error) {
 	release, err = q.Acquire(ctx, caller.subject())

@@ -1,13 +1,16 @@
 package ai
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/ai/admit"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
+	"github.com/selvage-dev/selvage/internal/ai/ledger"
 	"github.com/selvage-dev/selvage/internal/ai/local"
 	"github.com/selvage-dev/selvage/internal/ai/modelstore"
 	"github.com/selvage-dev/selvage/internal/ai/remote"
@@ -55,6 +58,10 @@ type Service struct {
 	upstreams map[string]*upstream
 	models    *modelstore.Store
 	engines   *local.Engines
+	ledger    *ledger.Ledger
+
+	mu     sync.Mutex
+	queues map[string]*admit.Queue // of the models of this process that were used
 }
 
 // upstream is a server and those who wait for it.
@@ -91,7 +98,7 @@ func New(o Options) (*Service, error) { //nolint:gocritic // once
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{o: o, catalogue: c, upstreams: make(map[string]*upstream)}
+	s := &Service{o: o, catalogue: c, upstreams: make(map[string]*upstream), queues: make(map[string]*admit.Queue)}
 	for i := range o.Upstreams {
 		u := o.Upstreams[i]
 		if u.Now == nil {
@@ -106,6 +113,9 @@ func New(o Options) (*Service, error) { //nolint:gocritic // once
 	}
 	s.models, err = modelstore.Open(modelstore.Options{Store: o.Store, Log: o.Log, Now: o.Now, Quota: o.Disk, Hubs: o.Hubs, Token: o.Token})
 	if err != nil {
+		return nil, err
+	}
+	if s.ledger, err = ledger.Open(context.Background(), o.Store.DB, o.Now, o.Log); err != nil {
 		return nil, err
 	}
 	s.engines = local.New(local.Options{Log: o.Log, Open: openEncoder, Idle: o.Idle, Memory: o.Memory})

@@ -3,6 +3,8 @@ package ai
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
@@ -49,26 +51,44 @@ func (s *Service) vectors(ctx context.Context, caller *Caller, m *Model, inputs 
 	if err := json.Unmarshal(inputs, &in); err != nil {
 		return nil, fault.Wrap(err, fault.CodeBadInput, "Bad input: Error: a field has the wrong type")
 	}
-	a := newAnswer(m)
+	texts := append(in.texts(), in.contexts()...)
+	if in.Query != nil {
+		texts = append(texts, *in.Query)
+	}
 	u, theirs := s.route(m.Name)
-	if u == nil {
-		here := s.models.Find(m.Name)
-		if here == nil || m.State != Ready {
-			return nil, notHere(m)
-		}
-		var err error
-		a.JSON, _, err = s.encode(ctx, here, &in)
-		return a, err
-	}
-	if m.Kind != catalogue.Embeddings && m.Kind != catalogue.EmbeddingsM3 || in.Query != nil || len(in.Contexts) > 0 {
+	here := s.models.Find(m.Name)
+	vectorsOnly := (m.Kind == catalogue.Embeddings || m.Kind == catalogue.EmbeddingsM3) && in.Query == nil && len(in.Contexts) == 0
+	switch {
+	case u != nil && !vectorsOnly:
 		return nil, NotOffered("The server %q can only make vectors of texts; %s needs an engine on this platform.", u.Name(), m.Name)
+	case u == nil && (here == nil || m.State != Ready):
+		return nil, notHere(m)
 	}
-	vectors, _, err := s.embedRemote(ctx, caller, u, theirs, in.texts())
+	a := newAnswer(m)
+	return a, s.counted(ctx, caller, m, len(inputs), texts, func() (tokens int, err error) {
+		if u != nil {
+			vectors, tokens, err := s.embedRemote(ctx, caller, u, theirs, texts)
+			a.JSON = appendVectors(nil, "data", vectors, "")
+			return tokens, err
+		}
+		a.JSON, tokens, err = s.encode(ctx, caller, here, &in)
+		return tokens, err
+	})
+}
+
+// counted runs fn, which reads texts and says how many tokens these had, within the
+// caller's limits. When it returns nil the run is on disk.
+func (s *Service) counted(ctx context.Context, caller *Caller, m *Model, inputBytes int, texts []string, fn func() (tokens int, err error)) error {
+	guess := estimate(textSize(texts), len(texts))
+	job, err := s.begin(caller, m, inputBytes, guess, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a.JSON = appendVectors(nil, "data", vectors, "")
-	return a, nil
+	tokens, err := fn()
+	if err == nil && tokens == 0 {
+		tokens = guess // the server does not count
+	}
+	return errors.Join(err, job.Settle(ctx, int64(tokens), 0, err != nil))
 }
 
 func (s *Service) embedRemote(ctx context.Context, caller *Caller, u *upstream, theirs string, texts []string) (vectors [][]float32, tokens int, err error) {
@@ -93,29 +113,31 @@ func (s *Service) Embed(ctx context.Context, caller *Caller, model string, texts
 	if err != nil {
 		return nil, err
 	}
-	own := m.Kind == catalogue.Generation && m.Repository == "" // only a route knows it
+	own := m.Kind == catalogue.Generation && slices.Contains(s.ownRoutes(), m.Name) // what it is for only its server knows
 	if m.Kind != catalogue.Embeddings && m.Kind != catalogue.EmbeddingsM3 && !own {
 		return nil, fault.New(fault.CodeBadInput, "Bad input: Error: %s is a model for %s, not for embeddings", m.Name, m.Kind.Task().Name)
 	}
 	u, theirs := s.route(m.Name)
+	here := s.models.Find(m.Name)
+	if u == nil && (here == nil || m.State != Ready) {
+		return nil, notHere(&m)
+	}
 	e := &Embedded{ID: newAnswer(&m).ID}
-	if u == nil {
-		here := s.models.Find(m.Name)
-		if here == nil || m.State != Ready {
-			return nil, notHere(&m)
+	return e, s.counted(ctx, caller, &m, textSize(texts), texts, func() (tokens int, err error) {
+		if u != nil {
+			e.Vectors, e.Tokens, err = s.embedRemote(ctx, caller, u, theirs, texts)
+			return e.Tokens, err
 		}
 		pooling := infer.Mean
 		if m.Kind == catalogue.EmbeddingsM3 {
 			pooling = infer.CLS
 		}
-		err = s.use(ctx, here, func(engine local.Encoder) (err error) {
+		err = s.use(ctx, caller, here, func(engine local.Encoder) (err error) {
 			e.Vectors, e.Tokens, err = engine.Embed(ctx, texts, pooling)
 			return err
 		})
-		return e, err
-	}
-	e.Vectors, e.Tokens, err = s.embedRemote(ctx, caller, u, theirs, texts)
-	return e, err
+		return e.Tokens, err
+	})
 }
 
 // appendVectors writes vectors as the platform does, under a name; pooling "" is left out.

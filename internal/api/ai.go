@@ -25,6 +25,7 @@ type AI interface {
 	Schemas(model string) (*catalogue.Schemas, error)
 	Model(name string) (ai.Model, error)
 	ModelStore
+	AILedger
 }
 
 // ModelStore keeps the files of models.

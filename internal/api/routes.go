@@ -73,7 +73,7 @@ func (s *server) routes() []route {
 		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(), pagesTailRoutes(), pagesDomainRoutes(),
 		s.buildRoutes(),
 		vectorizeRoutes(),
-		aiRoutes(), openAIRoutes(), aiModelRoutes(),
+		aiRoutes(), openAIRoutes(), aiModelRoutes(), aiUsageRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

@@ -23,7 +23,7 @@ configuration). Nothing is downloaded unless you say so.`,
   selvage ai add @mine/embed --from ./my-model`,
 		RunE: group,
 	}
-	cmd.AddCommand(a.aiModels(), a.aiPull(), a.aiAdd(), a.aiList(), a.aiRemove(), a.aiBundle(), a.aiImport())
+	cmd.AddCommand(a.aiModels(), a.aiPull(), a.aiAdd(), a.aiList(), a.aiRemove(), a.aiBundle(), a.aiImport(), a.aiUsage(), a.aiLimit())
 	return cmd
 }
 
