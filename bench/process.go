@@ -35,6 +35,7 @@ type bench struct {
 	// Of the suites vectorize-binding and vectorize-live.
 	vectorSizes, vectorData string
 	vectorRebuild           bool
+	vectorPeers             []string
 	dir                     string // temporary, removed at the end
 	tools                   map[string]string
 	report                  report
