@@ -1,11 +1,11 @@
 package history
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/superfly/ltx"
@@ -152,7 +152,9 @@ func (r *Recorder) dropLost() {
 // record puts transactions into files, in order, and takes them off the queue as it
 // goes.
 func (r *Recorder) record(batch []note) error {
-	b := &pendingRecords{}
+	b := buffers.Get().(*pendingRecords) //nolint:forcetypeassert // nothing else is put there
+	defer buffers.Put(b)
+	b.reset()
 	for i := range batch {
 		n := &batch[i]
 		if n.snapshot {
@@ -162,13 +164,17 @@ func (r *Recorder) record(batch []note) error {
 			if err := r.snapshot(n); err != nil {
 				return err
 			}
+			b.reset()
 			continue
+		}
+		if b.ahead == 0 {
+			b.ahead = endOfRun(batch[i:])
 		}
 		if err := r.transaction(n, b); err != nil {
 			// What is whole before it stays.
 			return errors.Join(err, r.put(b))
 		}
-		if b.buf.Len() >= writeEvery {
+		if len(b.buf) >= writeEvery {
 			if err := r.put(b); err != nil {
 				return err
 			}
@@ -177,14 +183,61 @@ func (r *Recorder) record(batch []note) error {
 	return r.put(b)
 }
 
-// pendingRecords are records on their way into the segment.
+// endOfRun returns the last frame of the transactions up to the next snapshot.
+func endOfRun(batch []note) int {
+	if i := slices.IndexFunc(batch, func(n note) bool { return n.snapshot }); i >= 0 {
+		batch = batch[:i]
+	}
+	return batch[len(batch)-1].end
+}
+
+// pendingRecords are records on their way into the segment, and the part of the log
+// that they are made from.
 type pendingRecords struct {
-	buf     bytes.Buffer
+	enc     recordEncoder
+	buf     []byte
 	records []record
 	pages   int
 	pos     position // behind the last of them
-	scratch []byte
-	index   map[uint32]int
+	h       walHeader
+	ahead   int // frames that may be read together, counted from the log's beginning; 0 before h is read
+	window  []byte
+	from    int // of the frames in window
+	to      int
+	one     []byte // a frame from elsewhere
+	list    []pageAt
+}
+
+// buffers are pendingRecords, about 2 MB each, of which only busy databases need one.
+var buffers = sync.Pool{New: func() any { return new(pendingRecords) }}
+
+func (b *pendingRecords) reset() {
+	b.buf, b.records, b.pages = b.buf[:0], b.records[:0], 0
+	b.pos, b.h, b.ahead, b.from, b.to = position{}, walHeader{}, 0, 0, 0
+}
+
+// next returns a frame of the log, header first, and reads those behind it as well.
+func (b *pendingRecords) next(wal io.ReaderAt, i int) ([]byte, error) {
+	if i < b.from || i >= b.to {
+		b.from, b.to = 0, 0
+		n := min(windowBytes/int(b.h.frameSize()), max(b.ahead, i+1)-i)
+		var err error
+		if b.window, err = b.h.read(wal, i, n, b.window); err != nil {
+			return nil, err
+		}
+		b.from, b.to = i, i+n
+	}
+	return b.frame(wal, i)
+}
+
+// frame returns a frame from anywhere in the log.
+func (b *pendingRecords) frame(wal io.ReaderAt, i int) (data []byte, err error) {
+	if i >= b.from && i < b.to {
+		size := int(b.h.frameSize())
+		return b.window[(i-b.from)*size:][:size], nil
+	}
+	b.one, err = b.h.read(wal, i, 1, b.one)
+	return b.one, err
 }
 
 // put writes the pending records and takes their notes off the queue.
@@ -193,12 +246,11 @@ func (r *Recorder) put(b *pendingRecords) error {
 		return nil
 	}
 	last := b.records[len(b.records)-1].id
-	if err := r.folder.appendRecords(b.buf.Bytes(), b.records, b.pages); err != nil {
+	if err := r.folder.appendRecords(b.buf, b.records, b.pages); err != nil {
 		return err
 	}
 	r.done(last, b.pos)
-	b.buf.Reset()
-	b.records, b.pages = b.records[:0], 0
+	b.buf, b.records, b.pages = b.buf[:0], b.records[:0], 0
 	if !r.folder.active.full() {
 		return nil
 	}
@@ -237,14 +289,15 @@ func (r *Recorder) transaction(n *note, b *pendingRecords) error {
 		pos = r.pos
 		r.mu.Unlock()
 	}
-	h, pos, err := r.locate(n, pos)
+	pos, err := r.locate(n, pos, b)
 	if err != nil {
 		return err
 	}
-	pages, commit, err := r.frames(&h, pos.frame, n.end, b)
+	pages, commit, err := r.frames(pos.frame, n.end, b)
 	if err != nil {
 		return err
 	}
+	h := &b.h
 	head := header(n.id, n.id, n.at, h.pageSize, commit)
 	head.WALOffset, head.WALSize = h.offset(pos.frame), int64(n.end-pos.frame)*h.frameSize()
 	head.WALSalt1, head.WALSalt2 = uint32(h.salt>>32), uint32(h.salt) //nolint:gosec // its halves
@@ -254,102 +307,95 @@ func (r *Recorder) transaction(n *note, b *pendingRecords) error {
 		if err := r.put(b); err != nil {
 			return err
 		}
-		return r.large(n, head, pages, &h, pos)
+		return r.large(n, head, pages, b, pos)
 	}
-	from := b.buf.Len()
-	b.buf.Write(make([]byte, recordPrefix))
-	if err := r.encode(&b.buf, head, pages, &h, b.scratch); err != nil {
-		b.buf.Truncate(from)
+	from := len(b.buf)
+	if err := b.enc.begin(append(b.buf, make([]byte, recordPrefix)...), head); err != nil {
 		return err
 	}
-	setPrefix(&b.buf, from)
-	b.records = append(b.records, recordOf(&head, int64(from), int64(b.buf.Len()-from)))
+	if err := r.eachPage(pages, b, b.enc.put); err != nil {
+		return err
+	}
+	b.buf = b.enc.end()
+	setPrefix(b.buf, from)
+	b.records = append(b.records, recordOf(&head, int64(from), int64(len(b.buf)-from)))
 	b.pages += len(pages)
 	b.pos = pos
 	return nil
 }
 
-// locate finds where in the log the transaction begins.
-func (r *Recorder) locate(n *note, pos position) (walHeader, position, error) {
+// locate finds where in the log the transaction begins. The log's header is read once
+// for a batch: it changes only when the log begins anew, which it does not before all
+// that is noted is recorded, and when another process did that, the frames tell.
+func (r *Recorder) locate(n *note, pos position, b *pendingRecords) (position, error) {
 	if r.wal == nil {
 		f, exists, err := openWAL(r.o.Path)
 		if err != nil {
-			return walHeader{}, pos, err
+			return pos, err
 		}
 		if !exists {
-			return walHeader{}, pos, errLost
+			return pos, errLost
 		}
 		r.wal = f
 	}
-	h, ok, err := readWALHeader(r.wal)
+	if b.h.pageSize == 0 {
+		h, ok, err := readWALHeader(r.wal)
+		if err != nil {
+			return pos, err
+		}
+		if !ok {
+			return pos, errLost
+		}
+		b.h = h
+	}
 	switch {
-	case err != nil:
-		return h, pos, err
-	case !ok:
-		return h, pos, errLost
-	case h.salt != pos.salt && pos.renewable:
+	case b.h.salt != pos.salt && pos.renewable:
 		pos.frame = 0
-	case h.salt != pos.salt:
-		return h, pos, errLost
+	case b.h.salt != pos.salt:
+		return pos, errLost
 	}
 	if n.end <= pos.frame {
-		return h, pos, errLost
+		return pos, errLost
 	}
-	return h, pos, nil
+	return pos, nil
 }
 
 // pageAt is a page and the frame that has it, or -1 for one that nobody wrote.
 type pageAt struct {
 	pgno  uint32
 	frame int
-	at    int // in the scratch buffer, behind the frame's header; -1 when it is not there
 }
 
-// scratchFrames is how many frames are read at once, in bytes about 4 MB.
-const scratchFrames = 1024
+// windowBytes of the log are read at once.
+const windowBytes = 1 << 20
 
 // frames lists the pages of the frames from up to end, each once and in order, and how
-// many the database has then.
-func (r *Recorder) frames(h *walHeader, from, end int, b *pendingRecords) (pages []pageAt, commit uint32, err error) {
-	size := int(h.frameSize())
-	if b.index == nil {
-		b.index = make(map[uint32]int)
-	}
-	clear(b.index)
-	for i := from; i < end; i += scratchFrames {
-		count := min(scratchFrames, end-i)
-		if cap(b.scratch) < count*size {
-			b.scratch = make([]byte, count*size)
+// many the database has then. The list is good until the next call.
+func (r *Recorder) frames(from, end int, b *pendingRecords) (pages []pageAt, commit uint32, err error) {
+	pages = b.list[:0]
+	for i := from; i < end; i++ {
+		data, err := b.next(r.wal, i)
+		if err != nil {
+			return nil, 0, err
 		}
-		b.scratch = b.scratch[:count*size]
-		if _, err := r.wal.ReadAt(b.scratch, h.offset(i)); errors.Is(err, io.EOF) {
+		f := parseFrame(data)
+		if f.salt != b.h.salt || f.pgno == 0 {
 			return nil, 0, errLost
-		} else if err != nil {
-			return nil, 0, fmt.Errorf("history: read the log: %w", err)
 		}
-		for k := range count {
-			f := parseFrame(b.scratch[k*size:])
-			if f.salt != h.salt || f.pgno == 0 {
-				return nil, 0, errLost
-			}
-			commit = f.commit
-			p := pageAt{pgno: f.pgno, frame: i + k, at: -1}
-			if end-from <= scratchFrames {
-				p.at = k*size + frameHeaderSize
-			}
-			if at, again := b.index[f.pgno]; again {
-				pages[at] = p
-				continue
-			}
-			b.index[f.pgno] = len(pages)
-			pages = append(pages, p)
-		}
+		commit = f.commit
+		pages = append(pages, pageAt{pgno: f.pgno, frame: i})
 	}
+	b.list = pages
 	if commit == 0 {
 		return nil, 0, errLost
 	}
-	pages = slices.DeleteFunc(pages, func(p pageAt) bool { return p.pgno > commit })
-	slices.SortFunc(pages, func(a, b pageAt) int { return int(a.pgno) - int(b.pgno) })
+	slices.SortFunc(pages, func(a, b pageAt) int { // of a page's frames, the last one first
+		return cmp.Or(cmp.Compare(a.pgno, b.pgno), b.frame-a.frame)
+	})
+	pages = slices.CompactFunc(pages, func(a, b pageAt) bool { return a.pgno == b.pgno })
+	for len(pages) > 0 && pages[len(pages)-1].pgno > commit {
+		pages = pages[:len(pages)-1]
+	}
 	return pages, commit, nil
 }
 
@@ -370,51 +416,53 @@ func fill(pages []pageAt, before, after, lock uint32) []pageAt {
 			out = append(out, pages[i])
 			i++
 		case n != lock:
-			out = append(out, pageAt{pgno: n, frame: -1, at: -1})
+			out = append(out, pageAt{pgno: n, frame: -1})
 		}
 	}
 	return out
 }
 
-// encode writes the LTX file of pages that are in the log.
-func (r *Recorder) encode(w io.Writer, head ltx.Header, pages []pageAt, h *walHeader, scratch []byte) error {
-	enc, err := newEncoder(w, head)
-	if err != nil {
-		return err
-	}
-	var page []byte // of those that are not in the scratch buffer
+// eachPage hands over the content of pages that are in the log.
+func (r *Recorder) eachPage(pages []pageAt, b *pendingRecords, put func(pgno uint32, data []byte) error) error {
+	var zero []byte
 	for _, p := range pages {
-		if p.at >= 0 {
-			if err := enc.put(p.pgno, scratch[p.at:p.at+int(h.pageSize)]); err != nil {
+		var data []byte
+		if p.frame < 0 {
+			if zero == nil {
+				zero = make([]byte, b.h.pageSize)
+			}
+			data = zero
+		} else {
+			f, err := b.frame(r.wal, p.frame)
+			if err != nil {
 				return err
 			}
-			continue
+			data = f[frameHeaderSize:]
 		}
-		if page == nil {
-			page = make([]byte, h.pageSize)
-		}
-		data := page
-		if p.frame < 0 {
-			clear(page)
-		} else {
-			if _, err := r.wal.ReadAt(page, h.offset(p.frame)+frameHeaderSize); err != nil {
-				return fmt.Errorf("history: read the log: %w", err)
-			}
-		}
-		if err := enc.put(p.pgno, data); err != nil {
+		if err := put(p.pgno, data); err != nil {
 			return err
 		}
 	}
-	return enc.end()
+	return nil
 }
 
 // large puts one transaction into a file of its own.
-func (r *Recorder) large(n *note, head ltx.Header, pages []pageAt, h *walHeader, pos position) error {
+func (r *Recorder) large(n *note, head ltx.Header, pages []pageAt, b *pendingRecords, pos position) error {
 	if err := r.seal(); err != nil {
 		return err
 	}
 	f := File{Level: LevelSingle, Min: n.id, Max: n.id, First: n.at, Last: n.at}
-	if err := r.folder.Create(f, func(w io.Writer) error { return r.encode(w, head, pages, h, nil) }); err != nil {
+	err := r.folder.Create(f, func(w io.Writer) error {
+		enc, err := newEncoder(w, head)
+		if err != nil {
+			return err
+		}
+		if err := r.eachPage(pages, b, enc.put); err != nil {
+			return err
+		}
+		return enc.end()
+	})
+	if err != nil {
 		return err
 	}
 	r.done(n.id, pos)

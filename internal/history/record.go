@@ -2,7 +2,6 @@ package history
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -168,7 +167,7 @@ func decodeRecords(r io.Reader, lo, hi TXID, sink pageSink) error {
 	return nil
 }
 
-// encoder writes one LTX file.
+// encoder writes one LTX file of any size; recordEncoder is for the small ones.
 type encoder struct {
 	*ltx.Encoder
 
@@ -205,7 +204,7 @@ func (e *encoder) end() error {
 	return nil
 }
 
-// appendPrefix puts the length of the record that lies behind the prefix.
-func setPrefix(b *bytes.Buffer, from int) {
-	binary.BigEndian.PutUint64(b.Bytes()[from:], uint64(b.Len()-from-recordPrefix)) //nolint:gosec // not below zero
+// setPrefix puts the length of the record into the prefix that it begins with in b.
+func setPrefix(b []byte, from int) {
+	binary.BigEndian.PutUint64(b[from:], uint64(len(b)-from-recordPrefix)) //nolint:gosec // not below zero
 }

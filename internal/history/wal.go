@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 // The write-ahead log's format: https://sqlite.org/fileformat2.html#walformat.
@@ -59,6 +60,19 @@ func (h *walHeader) frameSize() int64 { return frameHeaderSize + int64(h.pageSiz
 
 // offset is where the frame of that index begins; frame i ends where i+1 begins.
 func (h *walHeader) offset(frame int) int64 { return walHeaderSize + int64(frame)*h.frameSize() }
+
+// read returns n frames from i on, in buf if that is large enough. A log that ends
+// before them is not the one they were written to.
+func (h *walHeader) read(f io.ReaderAt, i, n int, buf []byte) ([]byte, error) {
+	size := n * int(h.frameSize())
+	buf = slices.Grow(buf[:0], size)[:size]
+	if _, err := f.ReadAt(buf, h.offset(i)); errors.Is(err, io.EOF) {
+		return buf, errLost
+	} else if err != nil {
+		return buf, fmt.Errorf("history: read the log: %w", err)
+	}
+	return buf, nil
+}
 
 // frame is the header of one frame.
 type frame struct {
