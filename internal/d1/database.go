@@ -57,10 +57,12 @@ const (
 	DurabilityNormal Durability = "normal" // once it is written: it survives kill -9, not power loss
 )
 
-// readerSetup and writerSetup are what connections begin with. Temporary tables
-// that SQLite makes for itself stay in memory: no file appears elsewhere.
+// readerSetup and writerSetup are what connections begin with. What a sort or a temporary
+// table needs beyond the page cache goes into files ([native.SetTempDir]): a statement
+// cannot fill the memory of the platform, and sorters that may spill are faster, since they
+// do not ask for memory row by row.
 const (
-	sharedSetup = `PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8000; PRAGMA foreign_keys=1;`
+	sharedSetup = `PRAGMA temp_store=FILE; PRAGMA cache_size=-8000; PRAGMA foreign_keys=1;`
 	readerSetup = sharedSetup + `PRAGMA query_only=1;`
 	writerSetup = `PRAGMA journal_mode=WAL;` + sharedSetup
 )

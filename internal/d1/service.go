@@ -103,6 +103,11 @@ func New(o Options) (*Service, error) {
 	if err := o.Store.FS.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("d1: folder of the databases: %w", err)
 	}
+	temp := filepath.Join(s.dir, "tmp")
+	if err := o.Store.FS.MkdirAll(temp, 0o700); err != nil {
+		return nil, fmt.Errorf("d1: folder for what queries put aside: %w", err)
+	}
+	native.SetTempDir(temp)
 	if err := s.removeOrphans(context.Background()); err != nil {
 		return nil, err
 	}

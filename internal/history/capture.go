@@ -152,7 +152,7 @@ func (r *Recorder) dropLost() {
 // record puts transactions into files, in order, and takes them off the queue as it
 // goes.
 func (r *Recorder) record(batch []note) error {
-	b := buffers.Get().(*pendingRecords) //nolint:forcetypeassert // nothing else is put there
+	b := buffers.Get().(*pendingRecords) //nolint:forcetypeassert,errcheck // nothing else is put there
 	defer buffers.Put(b)
 	b.reset()
 	for i := range batch {
@@ -209,6 +209,8 @@ type pendingRecords struct {
 }
 
 // buffers are pendingRecords, about 2 MB each, of which only busy databases need one.
+//
+//nolint:gochecknoglobals // shared by all recorders
 var buffers = sync.Pool{New: func() any { return new(pendingRecords) }}
 
 func (b *pendingRecords) reset() {

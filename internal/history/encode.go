@@ -24,6 +24,7 @@ type recordEncoder struct {
 	last  uint32 // page number
 }
 
+//nolint:gochecknoglobals // a constant
 var checksumTable = crc64.MakeTable(crc64.ISO)
 
 // begin starts a file behind b. What it returns in the end has b in front.
@@ -66,10 +67,15 @@ func (e *recordEncoder) put(pgno uint32, data []byte) error {
 	// The checksum is of the page as it was, not as it is stored.
 	e.sum = crc64.Update(e.sum, checksumTable, e.out[from:body])
 	e.sum = crc64.Update(e.sum, checksumTable, data)
-	e.index = binary.AppendUvarint(e.index, uint64(pgno))
-	e.index = binary.AppendUvarint(e.index, uint64(from-e.start))     //nolint:gosec // not below zero
-	e.index = binary.AppendUvarint(e.index, uint64(len(e.out)-from)) //nolint:gosec // not below zero
+	e.index = appendEntry(e.index, pgno, int64(from-e.start), int64(len(e.out)-from))
 	return nil
+}
+
+// appendEntry adds a page to a page index: where it lies in the file.
+func appendEntry(b []byte, pgno uint32, at, size int64) []byte {
+	b = binary.AppendUvarint(b, uint64(pgno))
+	b = binary.AppendUvarint(b, uint64(at))      //nolint:gosec // not below zero
+	return binary.AppendUvarint(b, uint64(size)) //nolint:gosec // not below zero
 }
 
 // end finishes the file and returns what it was appended to.

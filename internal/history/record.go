@@ -3,7 +3,6 @@ package history
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -51,13 +50,6 @@ func header(lo, hi TXID, at time.Time, pageSize, commit uint32) ltx.Header {
 	}
 }
 
-// sound reports whether an LTX file has the right checksum.
-func sound(r io.Reader) bool {
-	dec := ltx.NewDecoder(bufio.NewReader(r))
-	dec.SetRetainPageIndex(false)
-	return dec.Verify() == nil
-}
-
 // eachRecord reads the records of a segment, hopping from header to header; check,
 // unless nil, says of each whether it is right. It returns where the whole records end;
 // what lies behind is torn.
@@ -82,51 +74,6 @@ func eachRecord(r io.ReaderAt, size int64, check func(io.Reader) bool, fn func(r
 		end += recordPrefix + n
 	}
 	return end, nil
-}
-
-// pageSink takes the pages of LTX files in order.
-type pageSink interface {
-	// begin announces a file of pages of that size, after which the database has so
-	// many pages.
-	begin(pageSize, commit uint32) error
-	page(pgno uint32, data []byte) error
-}
-
-// decode hands the pages of one LTX file to sink and checks the file's checksum.
-func decode(r io.Reader, lo, hi TXID, sink pageSink) error {
-	dec := ltx.NewDecoder(r)
-	dec.SetRetainPageIndex(false)
-	if err := dec.DecodeHeader(); err != nil {
-		return fmt.Errorf("history: %w: %w", ErrDamaged, err)
-	}
-	h := dec.Header()
-	if TXID(h.MaxTXID) != hi || !h.IsSnapshot() && TXID(h.MinTXID) != lo {
-		return fmt.Errorf("history: %w: it holds the transactions %s to %s", ErrDamaged, h.MinTXID, h.MaxTXID)
-	}
-	if err := sink.begin(h.PageSize, h.Commit); err != nil {
-		return err
-	}
-	data := make([]byte, h.PageSize)
-	for {
-		var p ltx.PageHeader
-		err := dec.DecodePage(&p, data)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("history: %w: %w", ErrDamaged, err)
-		}
-		if p.Pgno > h.Commit {
-			return fmt.Errorf("history: %w: page %d of %d", ErrDamaged, p.Pgno, h.Commit)
-		}
-		if err := sink.page(p.Pgno, data); err != nil {
-			return err
-		}
-	}
-	if err := dec.Close(); err != nil {
-		return fmt.Errorf("history: %w: %w", ErrDamaged, err)
-	}
-	return nil
 }
 
 // decodeRecords hands the transactions lo to hi of a segment to sink.

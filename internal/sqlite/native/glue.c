@@ -3,7 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <pthread.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <time.h>
+#include <unistd.h>
 
 // See glue.h on where these come from.
 typedef struct sqlite3_value sqlite3_value;
@@ -164,7 +169,37 @@ static int authorize(void *p, int action, const char *a, const char *b, const ch
   }
 }
 
+// The part of https://sqlite.org/c3ref/vfs.html up to the call that is needed.
+typedef struct {
+  int version, file_size, max_path;
+  void *next;
+  const char *name;
+  void *data;
+  void *methods[12]; // xOpen to xGetLastError
+  void *current_time_int64;
+  int (*set_system_call)(void *, const char *, void (*)(void));
+} system_vfs;
+extern system_vfs *sqlite3_vfs_find(const char *);
+
+// In a process with threads, the C library's pread lets its thread be cancelled while
+// it waits, which costs 20 ns of a read of 400. Nobody cancels threads here.
+#ifdef __linux__
+static ssize_t plain_pread(int fd, void *buf, size_t n, off_t at) { return syscall(SYS_pread64, fd, buf, n, at); }
+
+static void use_plain_pread(void) {
+  system_vfs *vfs = sqlite3_vfs_find("unix");
+  if (vfs && vfs->version >= 3) vfs->set_system_call(vfs, "pread", (void (*)(void))plain_pread);
+}
+#else
+static void use_plain_pread(void) {}
+#endif
+
+extern char *sqlite3_temp_directory;
+void nat_temp_dir(char *path) { sqlite3_temp_directory = path; }
+
 int nat_open(const char *path, int flags, nat_conn **out) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, use_plain_pread);
   nat_conn *c = calloc(1, sizeof *c);
   if (!c) return NOMEM;
   *out = c;

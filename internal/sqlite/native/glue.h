@@ -57,6 +57,7 @@ typedef struct nat_script_result {
   int64_t statements, rows_read, rows_written;
 } nat_script_result;
 
+void nat_temp_dir(char *path); // keeps path
 int nat_open(const char *path, int flags, nat_conn **out);
 int nat_close(nat_conn *c);
 int nat_exec(nat_conn *c, const char *sql);
