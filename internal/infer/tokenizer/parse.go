@@ -57,13 +57,14 @@ func Parse(b []byte) (*Tokenizer, error) {
 	}
 	t := &Tokenizer{}
 	var err error
-	if t.model, err = parseModel(d.Model); err != nil {
+	var onBytes bool
+	if t.splitter, onBytes, err = parseSplitter(d.PreTokenizer, 0); err != nil {
 		return nil, err
 	}
-	if t.normalizer, err = parseNormalizer(d.Normalizer); err != nil {
+	if t.model, err = parseModel(d.Model, onBytes); err != nil {
 		return nil, err
 	}
-	if t.splitter, err = parseSplitter(d.PreTokenizer); err != nil {
+	if t.normalizer, err = parseNormalizer(d.Normalizer, 0); err != nil {
 		return nil, err
 	}
 	if err := t.addTokens(d.Added); err != nil {
@@ -112,7 +113,7 @@ func decode(name string, raw json.RawMessage, v any) error {
 	return nil
 }
 
-func parseModel(raw json.RawMessage) (model, error) {
+func parseModel(raw json.RawMessage, onBytes bool) (model, error) {
 	if null(raw) {
 		return nil, invalid("no model")
 	}
@@ -123,6 +124,10 @@ func parseModel(raw json.RawMessage) (model, error) {
 	switch k.Type {
 	case "WordPiece":
 		return parseWordPiece(raw)
+	case "BPE":
+		return parseBPE(raw, onBytes)
+	case "Unigram":
+		return parseUnigram(raw)
 	default:
 		return nil, unsupported("a model of the type %.50q", k.Type)
 	}
@@ -157,51 +162,6 @@ func checkVocab(vocab map[string]int32) error {
 		}
 	}
 	return nil
-}
-
-func parseNormalizer(raw json.RawMessage) (normalizer, error) {
-	if null(raw) {
-		return nil, nil //nolint:nilnil // none is what a file may say
-	}
-	var k kind
-	if err := decode("normalizer", raw, &k); err != nil {
-		return nil, err
-	}
-	switch k.Type {
-	case "BertNormalizer":
-		n := struct {
-			Clean   bool  `json:"clean_text"`
-			Chinese bool  `json:"handle_chinese_chars"`
-			Accents *bool `json:"strip_accents"`
-			Lower   bool  `json:"lowercase"`
-		}{true, true, nil, true}
-		if err := decode("normalizer", raw, &n); err != nil {
-			return nil, err
-		}
-		accents := n.Lower
-		if n.Accents != nil {
-			accents = *n.Accents
-		}
-		return bertNormalizer{clean: n.Clean, ideographs: n.Chinese, accents: accents, lower: n.Lower}, nil
-	default:
-		return nil, unsupported("a normalizer of the type %.50q", k.Type)
-	}
-}
-
-func parseSplitter(raw json.RawMessage) (splitter, error) {
-	if null(raw) {
-		return nil, nil //nolint:nilnil // none is what a file may say
-	}
-	var k kind
-	if err := decode("pre_tokenizer", raw, &k); err != nil {
-		return nil, err
-	}
-	switch k.Type {
-	case "BertPreTokenizer":
-		return bertSplitter{}, nil
-	default:
-		return nil, unsupported("a pre_tokenizer of the type %.50q", k.Type)
-	}
 }
 
 // special returns the number of a token that a template names.
