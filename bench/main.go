@@ -82,7 +82,7 @@ func main() {
 	vectorData := flag.String("vectordata", "", "suites vectorize*: folder where vectors and filled indexes are kept for later runs")
 	deployments := flag.Int("deployments", 10000, "suite pages-kept: how many deployments are kept")
 	vectorRebuild := flag.Bool("vectorrebuild", false, "suites vectorize, -300k, -1m and -filters: build our index though one is kept")
-	vectorPeers := flag.String("vectorpeers", "usearch-i8,usearch-f32,hnswlib", "suites vectorize, -300k, -1m and -filters: comma-separated peers")
+	vectorPeers := flag.String("vectorpeers", "usearch-i8,usearch-f32,hnswlib,lancedb", "suites vectorize, -300k, -1m and -filters: comma-separated peers")
 	reports := flag.String("reports", "bench/reports", "folder for the report")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

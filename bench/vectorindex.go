@@ -53,6 +53,8 @@ type vectorIndex struct {
 	run   func(a asked) (*answers, error)
 	stop  func()
 	slow  bool // it compares every vector
+	// It is not raced with filters.
+	unfiltered bool
 	// How far it looks at least to reach a recall, and the rates there.
 	at    map[target]int
 	rates map[target][]float64
@@ -210,8 +212,8 @@ func askSegment(seg *ann.Segment, d *vectorData, n, threads int, o ann.SearchOpt
 func (b *bench) vectorPeer(ctx context.Context, name string, d *vectorData) (*vectorIndex, error) {
 	const dir = "bench/peers/vectors/"
 	program := []string{dir + "node_modules/.graph"}
-	if name == "sqlitevec" {
-		program = []string{b.tools["node"], "--no-warnings", dir + "run.cjs"}
+	if script := map[string]string{"sqlitevec": "run.cjs", "lancedb": "lance.cjs"}[name]; script != "" {
+		program = []string{b.tools["node"], "--no-warnings", dir + script}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".graph")); err != nil {
 		return nil, fmt.Errorf("the peers are not installed; run scripts/bench-vectors: %w", err)
@@ -231,7 +233,7 @@ func (b *bench) vectorPeer(ctx context.Context, name string, d *vectorData) (*ve
 		return nil, err
 	}
 	c := newVectorIndex(name)
-	c.slow = name == "sqlitevec"
+	c.slow, c.unfiltered = name == "sqlitevec", name == "sqlitevec" || name == "lancedb"
 	c.stop = func() {
 		_ = in.Close()
 		_ = cmd.Wait()

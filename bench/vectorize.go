@@ -101,7 +101,9 @@ func (b *bench) indexSizes(d *vectorData, all []*vectorIndex) error {
 	b.report.want(suite, "file / float32", float64(info.Size())/raw, "×", "<=", 1.5)
 	for _, c := range all {
 		if c != all[0] {
-			b.report.add(suite, c.name+": memory / float32", c.built.Memory/raw, "×")
+			if c.built.Memory > 0 { // else it is not known
+				b.report.add(suite, c.name+": memory / float32", c.built.Memory/raw, "×")
+			}
 		}
 		b.report.add(suite, fmt.Sprintf("%s: build, %d threads", c.name, runtime.NumCPU()), c.built.Build, "s")
 		b.report.add(suite, c.name+": build, processor time", c.built.Processor, "s")
@@ -191,7 +193,7 @@ func (b *bench) raceFilters(_ context.Context, r *vectorRace) error {
 		}
 		t := target{0.95, 1, f.name}
 		for i, c := range all {
-			if c.slow {
+			if c.unfiltered {
 				continue
 			}
 			efs := []int{10, 16, 32, 64, 128, 512, 2048, 8192}

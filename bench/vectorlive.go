@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,10 @@ func vectorizeLive(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer h.stop()
+	// What is written stays: the index is no longer the one that was prepared.
+	if err := os.Remove(filepath.Join(h.data, "ready")); err != nil && !os.IsNotExist(err) {
+		return err
+	}
 	suite, name := "vectorize-live", fmt.Sprintf("%d × %d", b.vectors, dim)
 	if _, err := h.during(ctx, b.seconds); err != nil {
 		return err

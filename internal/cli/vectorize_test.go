@@ -73,6 +73,22 @@ func TestVectorize(t *testing.T) {
 		t.Errorf("import --skip:\n%s", out)
 	}
 
+	// With a file for its progress the same command goes on.
+	inPlace := strings.Replace(lines.String(), `"values":[17,1]`, `"values":[17]  `, 1)
+	path, note := file("place.ndjson", []byte(inPlace)), filepath.Join(dir, "note")
+	r = vec("", "import", "docs", path, "--batch", "10", "--progress", note)
+	if r.code != 1 || !strings.Contains(r.stderr, "go on with the same command") {
+		t.Errorf("a broken import that notes its progress: %d %s", r.code, r.stderr)
+	}
+	oneLine(t, vec("", "import", "other", path, "--progress", note), 1, "into docs", "remove it")
+	file("place.ndjson", lines.Bytes())
+	if out := must("import", "docs", path, "--progress", note, "--json"); !strings.Contains(out, `"vectors":15`) {
+		t.Errorf("going on:\n%s", out)
+	}
+	if _, err := os.Stat(note); !os.IsNotExist(err) {
+		t.Errorf("the note of the progress is still there: %v", err)
+	}
+
 	// Backup and restore.
 	backup := filepath.Join(dir, "docs.backup")
 	must("backup", "docs", backup)
