@@ -37,6 +37,7 @@ func TestPagesBindings(t *testing.T) {
 			"kv_namespaces":[{"binding":"KV","id":"` + kv + `"}],
 			"d1_databases":[{"binding":"DB","database_name":"site-db","database_id":"` + db + `"}],
 			"vectorize":[{"binding":"VEC","index_name":"site-vectors"}],
+			"ai":{"binding":"AI"},
 			"durable_objects":{"bindings":[{"name":"COUNTER","class_name":"Counter","script_name":"objects"}]},
 			"services":[{"binding":"CALC","service":"calc"}],
 			"env":{"preview":{"vars":{"GREETING":"preview"}}}}`,
@@ -49,14 +50,14 @@ func TestPagesBindings(t *testing.T) {
 			const vec = await env.VEC.insert([{ id: "a" + row.n, values: [1, 0, 0] }]);
 			const object = env.COUNTER.get(env.COUNTER.idFromName("one"));
 			return Response.json({ greeting: env.GREETING, list: env.LIST, kv: await env.KV.get("k"), rows: row.n, max: row.m, vector: typeof vec.mutationId,
-				object: await object.add(), call: await (await env.CALC.fetch("http://calc/path")).text(), rpc: await env.CALC.double(21), node: Buffer.from("x").toString("hex"), token: env.TOKEN ?? null })
+				object: await object.add(), call: await (await env.CALC.fetch("http://calc/path")).text(), rpc: await env.CALC.double(21), models: (await env.AI.models({ search: "bge-small" })).map((m) => m.name), node: Buffer.from("x").toString("hex"), token: env.TOKEN ?? null })
 		}`,
 		"functions/greet.js": `export const onRequest = ({ env }) => Response.json({ greeting: env.GREETING, kv: env.KV ?? null })`,
 	})
 	p.must(t, dir, "pages", "project", "create", "bound", "--production-branch", "main")
 	p.must(t, dir, "pages", "deploy", "--branch", "main")
 	host := p.pagesHost("", "bound")
-	want := `{"greeting":"hi","list":[1,2],"kv":"v","rows":1,"max":7,"vector":"string","object":1,"call":"calc /path","rpc":42,"node":"78","token":null}`
+	want := `{"greeting":"hi","list":[1,2],"kv":"v","rows":1,"max":7,"vector":"string","object":1,"call":"calc /path","rpc":42,"models":["@cf/baai/bge-small-en-v1.5"],"node":"78","token":null}`
 	if a := p.get(t, host, "/all"); a.Body != want {
 		t.Errorf("GET /all = %d %s, want %s", a.Status, a.Body, want)
 	}
