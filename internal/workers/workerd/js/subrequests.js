@@ -113,12 +113,13 @@ function countingPrototype(proto) {
 // passed on and is an instance of its class. So its prototype is replaced, not itself.
 export function countObjects(namespace) {
   const proto = getPrototypeOf(namespace);
+  const { get: plainGet } = proto;
   for (const name of ["get", "getByName"]) {
     const original = proto[name];
     if (LIMIT <= 0 || typeof original !== "function") continue;
     const { [name]: counted } = {
       [name](...args) {
-        const stub = apply(original, this, args), twin = apply(original, this, args);
+        const stub = apply(original, this, args), twin = apply(plainGet, this, [stub.id]);
         counting ??= countingPrototype(getPrototypeOf(stub));
         apply(setTwin, twins, [stub, twin]);
         return setPrototypeOf(stub, counting);
