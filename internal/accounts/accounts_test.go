@@ -214,7 +214,7 @@ func TestCreateTokenInput(t *testing.T) {
 		if !errors.As(err, &input) || input.Field != test.field {
 			t.Errorf("%q %v: %v, want an InputError of %s", test.name, test.scopes, err, test.field)
 		}
-		if test.field == "scopes" && !strings.Contains(err.Error(), "*, account:read, workers:read, workers:write, zones:write, kv:read, kv:write, d1:read, d1:write, pages:read, pages:write, vectorize:read, vectorize:write, ai:read, ai:write, tokens:read, tokens:write, logs:read, platform:read") {
+		if test.field == "scopes" && !strings.Contains(err.Error(), "*, account:read, workers:read, workers:write, zones:write, kv:read, kv:write, d1:read, d1:write, pages:read, pages:write, vectorize:read, vectorize:write, ai:read, ai:write, containers:read, containers:write, tokens:read, tokens:write, logs:read, platform:read") {
 			t.Errorf("the error does not list the scopes: %v", err)
 		}
 	}

@@ -28,6 +28,9 @@ const (
 	ScopeAIRead         Scope = "ai:read"
 	ScopeAIWrite        Scope = "ai:write"
 
+	ScopeContainersRead  Scope = "containers:read"
+	ScopeContainersWrite Scope = "containers:write"
+
 	ScopeZonesWrite   Scope = "zones:write"
 	ScopeTokensRead   Scope = "tokens:read"
 	ScopeTokensWrite  Scope = "tokens:write"
@@ -39,7 +42,7 @@ const (
 func Scopes() []Scope {
 	return []Scope{
 		ScopeAll, ScopeAccountRead, ScopeWorkersRead, ScopeWorkersWrite, ScopeZonesWrite,
-		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopePagesRead, ScopePagesWrite, ScopeVectorizeRead, ScopeVectorizeWrite, ScopeAIRead, ScopeAIWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
+		ScopeKVRead, ScopeKVWrite, ScopeD1Read, ScopeD1Write, ScopePagesRead, ScopePagesWrite, ScopeVectorizeRead, ScopeVectorizeWrite, ScopeAIRead, ScopeAIWrite, ScopeContainersRead, ScopeContainersWrite, ScopeTokensRead, ScopeTokensWrite, ScopeLogsRead, ScopePlatformRead,
 	}
 }
 

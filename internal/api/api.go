@@ -22,6 +22,8 @@ import (
 type Options struct {
 	Vectorize Vectorize
 	AI        AI
+	// Images is the registry of container images; nil leaves /v2/ out.
+	Images Images
 
 	Accounts Accounts
 	Workers  Workers
@@ -118,6 +120,10 @@ func New(o Options) http.Handler {
 
 // ServeHTTP answers one request: it gives it a ray, runs it and accounts for it.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.Images != nil && ociPath(r.URL.Path) {
+		s.serveOCI(w, r)
+		return
+	}
 	begin := time.Now()
 	rec := &recorder{ResponseWriter: w}
 	c := &call{server: s, w: rec, r: r, ray: telemetry.NewRay()}

@@ -19,6 +19,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/api"
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/kv"
+	"github.com/selvage-dev/selvage/internal/registry"
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/telemetry"
@@ -31,6 +32,7 @@ type bench struct {
 	store    *store.Store
 	accounts *accounts.Service
 	logs     *telemetry.Logs
+	images   *registry.Service
 	handler  http.Handler
 	url      string
 	token    string
@@ -91,10 +93,15 @@ func newBench(t *testing.T, workers func(*bench) api.Workers, change func(*api.O
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = indexes.Close() })
+	if b.images, err = registry.New(registry.Options{Store: b.store}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.images.Close() })
 	tails := tail.New(tail.Options{})
 	t.Cleanup(tails.Close)
 	o := api.Options{
 		Vectorize: indexes,
+		Images:    b.images,
 
 		Tails:    tails,
 		Accounts: b.accounts, Workers: workers(b), KV: namespaces, D1: databases, Logs: b.logs, Registry: prometheus.NewRegistry(),

@@ -72,8 +72,8 @@ func (s *server) routes() []route {
 		accountRoutes(), s.scriptRoutes(), s.assetRoutes(), versionRoutes(), settingRoutes(), triggerRoutes(), zoneRoutes(), cleanupRoutes(), kvRoutes(), d1Routes(), d1TransferRoutes(), d1TravelRoutes(), selvageRoutes(),
 		objectRoutes(), d1InsightRoutes(), s.pagesRoutes(), pagesTailRoutes(), pagesDomainRoutes(),
 		s.buildRoutes(),
-		vectorizeRoutes(),
 		aiRoutes(), openAIRoutes(), aiModelRoutes(), aiUsageRoutes(),
+		vectorizeRoutes(), registryRoutes(),
 	} {
 		for _, rt := range family {
 			rt.Pattern = "/client/v4" + rt.Pattern

@@ -36,6 +36,9 @@ var layers = map[string]layer{
 	"rpcrelay": tool, "bundle": tool, "project": tool, "gitrepo": tool,
 
 	"vectorize": service, "ai": service,
+	"imagefs": tool, "netns": tool,
+
+	"registry": service,
 
 	"accounts": service, "d1": service, "workers": service, "kv": service,
 	"cache": service, "ratelimit": service, "pages": service, "builds": service,

@@ -45,6 +45,7 @@ func (s *Server) sweep(ctx context.Context) {
 	default:
 		s.log.DebugContext(ctx, "swept", "sessions", swept.Sessions, "assets", swept.Assets, "blobs", swept.Blobs)
 	}
+	s.sweepImages(ctx)
 	s.sweepKV(ctx)
 	s.sweepSites(ctx)
 	s.sweepBuilds(ctx)

@@ -55,7 +55,7 @@ func (s *Server) edgeURL(host string) string {
 
 // referenced names the blobs that sites refer to.
 func (s *Server) referenced(ctx context.Context, keep func(blob string)) error {
-	return s.pages.Blobs(ctx, keep)
+	return errors.Join(s.pages.Blobs(ctx, keep), s.images.Blobs(ctx, keep))
 }
 
 // siteFiles gives workers the files of sites.

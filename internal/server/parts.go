@@ -231,6 +231,7 @@ func (s *Server) openAPI(context.Context) error {
 			Builds:        s.builds,
 			Vectorize:     s.vectorize,
 			AI:            s.ai,
+			Images:        s.images,
 			Logs:          drainingLogs{s.logs, s.draining},
 			Tails:         s.tails,
 			Log:           s.log,

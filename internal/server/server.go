@@ -31,6 +31,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/pages"
 	"github.com/selvage-dev/selvage/internal/ratelimit"
+	"github.com/selvage-dev/selvage/internal/registry"
 	"github.com/selvage-dev/selvage/internal/runtimebin"
 	"github.com/selvage-dev/selvage/internal/store"
 	"github.com/selvage-dev/selvage/internal/supervise"
@@ -63,6 +64,7 @@ type Server struct {
 	d1        *d1.Service
 	vectorize *vectorize.Service
 	ai        *ai.Service
+	images    *registry.Service
 	workers   *workers.Service
 	tails     *tail.Hub
 	edge      *edge.Server
@@ -135,6 +137,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the D1 databases", s.openD1},
 		{"open the vector indexes", s.openVectorize},
 		{"open the models", s.openAI},
+		{"open the registry of images", s.openImages},
 		{"prepare workerd", s.openRuntime},
 		{"confine the workers", s.openIsolation},
 		{"open the caches", s.openCaches},

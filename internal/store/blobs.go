@@ -85,6 +85,20 @@ func (b *Blobs) Put(ctx context.Context, r io.Reader, limit int64) (id string, s
 	return id, size, nil
 }
 
+// Adopt makes the file f, which was written on the same file system and whose
+// content the caller has hashed to id, the blob of that id: it is synced, moved and
+// closed. When the content is there already the file is removed instead. After an
+// error it is closed, and left or gone.
+func (b *Blobs) Adopt(f *os.File, id string, size int64) error {
+	if !validBlobID(id) {
+		return errors.Join(fmt.Errorf("store: adopt blob: %.80q is no blob id", id), f.Close())
+	}
+	if err := b.keep(f, id, size); err != nil {
+		return fmt.Errorf("store: adopt blob %s: %w", id, err)
+	}
+	return nil
+}
+
 // keep moves the temporary file to its place, or drops it when the content is
 // there.
 func (b *Blobs) keep(f *os.File, id string, size int64) error {
