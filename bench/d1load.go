@@ -46,13 +46,14 @@ const d1Driver = `#include <stdio.h>
 int main(int argc, char **argv) {
   sqlite3 *db; sqlite3_stmt *s; (void)argc;
   if (sqlite3_open_v2(argv[1], &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, 0)) return 1;
+  sqlite3_busy_timeout(db, 5000);
   sqlite3_exec(db, "PRAGMA temp_store=FILE; PRAGMA cache_size=-8000; PRAGMA query_only=1", 0, 0, 0);
   if (sqlite3_prepare_v2(db, argv[2], -1, &s, 0)) { fprintf(stderr, "%s\n", sqlite3_errmsg(db)); return 1; }
   for (int i = atoi(argv[3]); i > 0; i--) {
     struct timespec a, b; int rc;
     clock_gettime(CLOCK_MONOTONIC, &a);
     while ((rc = sqlite3_step(s)) == SQLITE_ROW) for (int c = 0; c < sqlite3_column_count(s); c++) sqlite3_column_text(s, c);
-    if (rc != SQLITE_DONE) return 1;
+    if (rc != SQLITE_DONE) { fprintf(stderr, "%s\n", sqlite3_errmsg(db)); return 1; }
     sqlite3_reset(s);
     clock_gettime(CLOCK_MONOTONIC, &b);
     printf("%f\n", (b.tv_sec - a.tv_sec) * 1e3 + (b.tv_nsec - a.tv_nsec) / 1e6);

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -115,7 +116,7 @@ func (s *Service) Upload(_ context.Context, id, digest string, r io.Reader) (err
 		return fmt.Errorf("d1: upload: %w", err)
 	}
 	sum := md5.New() //nolint:gosec // see the import
-	n, err := io.Copy(io.MultiWriter(s.o.Store.FS.Writer(f), sum), io.LimitReader(r, MaxImportSize+1))
+	n, err := copyHashed(s.o.Store.FS.Writer(f), sum, io.LimitReader(r, MaxImportSize+1))
 	switch {
 	case err != nil:
 	case n > MaxImportSize:
@@ -131,6 +132,40 @@ func (s *Service) Upload(_ context.Context, id, digest string, r io.Reader) (err
 	}
 	s.removeUploads(dir, filepath.Base(path))
 	return nil
+}
+
+// copyHashed copies r to w and adds what it copies to sum, beside: MD5 takes as long for a
+// byte as the disk.
+func copyHashed(w io.Writer, sum hash.Hash, r io.Reader) (n int64, err error) {
+	const buffers, size = 3, 256 << 10
+	free, full := make(chan []byte, buffers), make(chan []byte, buffers)
+	for range buffers {
+		free <- make([]byte, size)
+	}
+	hashed := make(chan struct{})
+	go func() {
+		defer close(hashed)
+		for b := range full {
+			_, _ = sum.Write(b) // never fails (hash.Hash)
+			free <- b[:size]
+		}
+	}()
+	defer func() { close(full); <-hashed }()
+	for {
+		b := <-free
+		k, readErr := io.ReadFull(r, b)
+		if _, err := w.Write(b[:k]); err != nil {
+			return n, err //nolint:wrapcheck // as io.Copy
+		}
+		n += int64(k)
+		full <- b[:k]
+		switch {
+		case errors.Is(readErr, io.EOF) || errors.Is(readErr, io.ErrUnexpectedEOF):
+			return n, nil
+		case readErr != nil:
+			return n, readErr //nolint:wrapcheck // as io.Copy
+		}
+	}
 }
 
 // removeUploads removes the files of imports except one.

@@ -452,12 +452,31 @@ static size_t insert_head(const char *sql, size_t len) {
   return 0;
 }
 
-// has reports whether text holds word, which is in capitals, in any case.
-static int has(const char *text, size_t len, const char *word) {
-  size_t n = strlen(word);
-  for (size_t i = 0; i + n <= len; i++)
-    if ((text[i] | 0x20) == (word[0] | 0x20) && !strncasecmp(text + i, word, n)) return 1;
-  return 0;
+// plain_values reports whether what follows VALUES is but literals and operators: neither
+// a SELECT nor ON CONFLICT, nor names in quotes or comments, which could hide one.
+static int plain_values(const char *text, size_t len) {
+  for (size_t i = 0; i < len; i++) {
+    switch (text[i]) {
+    case '\'': { // most of a file of INSERTs is in here
+      const char *end = memchr(text + i + 1, '\'', len - i - 1);
+      if (!end) return 0;
+      i = end - text;
+      break;
+    }
+    case '"': case '`': case '[':
+      return 0;
+    case '-': case '/':
+      if (i + 1 < len && (text[i + 1] == '-' || text[i + 1] == '*')) return 0;
+      break;
+    case 'c': case 'C':
+      if (len - i >= 8 && !strncasecmp(text + i, "CONFLICT", 8)) return 0;
+      break;
+    case 's': case 'S':
+      if (len - i >= 6 && !strncasecmp(text + i, "SELECT", 6)) return 0;
+      break;
+    }
+  }
+  return 1;
 }
 
 // plain_tables reports whether every row that is inserted into a table writes the same
@@ -492,7 +511,7 @@ static int count_script(nat_conn *c, sqlite3_stmt *s, const char *at, size_t len
   if (sqlite3_stmt_readonly(s)) return OK;
   while (len && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) at++, len--;
   size_t head = insert_head(at, len);
-  int plain = head && !has(at + head, len - head, "CONFLICT") && !has(at + head, len - head, "SELECT");
+  int plain = head && plain_values(at + head, len - head);
   if (plain && k->len == head && !memcmp(k->head, at, head)) {
     r->rows_written += k->each * changes;
     return OK;

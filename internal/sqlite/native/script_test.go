@@ -15,6 +15,8 @@ func TestScriptCountsAsQueriesDo(t *testing.T) {
 			"CREATE TABLE t (a INTEGER PRIMARY KEY, b, c)", "CREATE INDEX t_b ON t (b)", "CREATE INDEX t_c ON t (c)",
 			"INSERT INTO t VALUES (1, 'x', 'values')", "INSERT INTO t VALUES (2, 'y', NULL), (3, 'z', 'on conflict')", "insert into t VALUES (4, 'CONFLICT', 1)",
 			"INSERT INTO t VALUES (5, 1, 1)", "INSERT INTO t VALUES (6, 1, 1), (7, 2, 2)", "DROP INDEX t_c", "INSERT INTO t VALUES (8, 1, 1)", "INSERT INTO t VALUES (9, 1, 1)",
+			"INSERT INTO t VALUES (10, 'it''s', 'on conflict'), (11, \"select\", 'a')", "INSERT INTO t VALUES (12, -- it's no string\n 1, 1) ON CONFLICT DO NOTHING",
+			"INSERT INTO t VALUES (12, /* ' */ 1, 1) ON CONFLICT DO NOTHING", "INSERT INTO t VALUES (13, 'it''s', 1)",
 		},
 		"without rowid":   {"CREATE TABLE t (a PRIMARY KEY, b UNIQUE) WITHOUT ROWID", "INSERT INTO t VALUES (1, 2)", "INSERT INTO t VALUES (2, 3)", "INSERT INTO t VALUES (3, 4), (4, 5)"},
 		"a partial index": {"CREATE TABLE t (a)", "CREATE INDEX i ON t (a) WHERE a > 5", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (9)", "INSERT INTO t VALUES (1), (9)"},
