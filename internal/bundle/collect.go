@@ -216,8 +216,15 @@ func GlobalName(module string) string {
 	}, module)
 }
 
-// readFile reads a file of at most maxFile bytes.
+// readFile reads a file of at most maxFile bytes; a link to a device has no end.
 func readFile(file string) ([]byte, error) {
+	info, err := os.Stat(file) // before it is opened, for which a pipe waits
+	if err == nil && !info.Mode().IsRegular() {
+		err = &Error{Text: file + " is no regular file"}
+	}
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.Open(file) //nolint:gosec // a file of the project
 	if err != nil {
 		return nil, err
