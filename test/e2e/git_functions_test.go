@@ -103,7 +103,7 @@ func TestGitHostileFunctions(t *testing.T) {
 		{"a folder that is nowhere", "functions", "", filepath.Dir(secret), "a link that leads to no folder"},
 		{"a worker that is nowhere", "_worker.js", "", secret, "_worker.js is a link that leads nowhere"},
 		{"a tsconfig.json", "tsconfig.json", `{"extends":"` + filepath.Join(p.data, "secret.txt") + `"}`, "", "Cannot find base config file"},
-		{"an endless import", "functions/f.js", `import text from "./t.txt"; ` + handler, "/dev/zero", "t.txt is no regular file"},
+		{"an endless import", "functions/f.js", `import text from "./t.txt"; ` + handler, "/dev/zero", "/dev/zero is no regular file"},
 		{"a wrangler file that leads out", "wrangler.json", `{"name":"hostile","pages_build_output_dir":"../../../..` + p.data + `"}`, "", "leads out of the project"},
 		{"a wrangler file that leads to the system", "wrangler.json", `{"name":"hostile","pages_build_output_dir":"/../../../../../../usr/share"}`, "", "leads out of the project"},
 		{"a binding of somebody else", "wrangler.json", `{"name":"hostile","pages_build_output_dir":".","kv_namespaces":[{"binding":"KV","id":"00000000000000000000000000000000"}]}`, "", "00000000000000000000000000000000"},
