@@ -15,7 +15,8 @@ type team struct {
 	grain   atomic.Int64
 	// next is the number of the phase, and the first item of it that nobody
 	// has taken: one word, so that a member who comes late takes nothing of
-	// the phase after.
+	// the phase after. Between two phases is one without items, during which
+	// work, n and grain change.
 	next atomic.Uint64
 	// left is how many items of the phase are not done.
 	left atomic.Int64
@@ -24,8 +25,11 @@ type team struct {
 	gone atomic.Int64
 }
 
-// The itemBits of next are the item; the rest is the phase.
-const itemBits = 32
+// The itemBits of next are the item; the rest is the phase. No phase has noItem.
+const (
+	itemBits = 32
+	noItem   = 1<<itemBits - 1
+)
 
 // do runs f over items [0, n), a grain at a time, on all members, of which
 // the caller, with scratch s, is one.
@@ -36,11 +40,13 @@ func (t *team) do(s *scratch, n, grain int, f func(s *scratch, from, to int)) {
 		}
 		return
 	}
+	phase := t.next.Load()>>itemBits + 1
+	t.next.Store(phase<<itemBits | noItem)
 	t.work = f
 	t.n.Store(int64(n))
 	t.grain.Store(int64(grain))
 	t.left.Store(int64(n))
-	phase := t.next.Load()>>itemBits + 1
+	phase++
 	t.next.Store(phase << itemBits)
 	t.take(s, phase)
 	for i := 0; t.left.Load() > 0; i++ {
@@ -56,7 +62,7 @@ func (t *team) take(s *scratch, phase uint64) {
 			return
 		}
 		n, grain := t.n.Load(), t.grain.Load()
-		from := int64(v & (1<<itemBits - 1))
+		from := int64(v & noItem)
 		if from >= n {
 			return
 		}
