@@ -17,7 +17,7 @@ func FuzzNames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		if !filepath.IsLocal(name) || strings.ContainsAny(name, "\x00\\") || len(name) > 100 || filepath.Ext(name) != ".js" || strings.HasSuffix(name, "/") || filepath.Clean(name) != name || strings.Contains(name, "lib") {
-			t.Skip()
+			return // the name of no file, or of none that would be scanned
 		}
 		routes, err := functions.Scan(folder(t, name))
 		if bad, ok := errors.AsType[*functions.Error](err); ok {
