@@ -215,6 +215,18 @@ func modes(t *testing.T, dir string) {
 	}
 }
 
+// retried waits for a certificate and tries again when it failed: the client tries one
+// kind of challenge at a time, in any order.
+func retried(m *certs.Manager, host string) certs.State {
+	s := m.State(host)
+	for end := time.Now().Add(40 * time.Second); s.Status != certs.Ready && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if s = m.State(host); s.Status == certs.Failed {
+			m.Retry(host)
+		}
+	}
+	return s
+}
+
 // Without the plain door the authority comes to the secure one.
 func TestTLSALPNChallenge(t *testing.T) {
 	d := openDoors(t)
@@ -222,12 +234,7 @@ func TestTLSALPNChallenge(t *testing.T) {
 	p := acmetest.Start(t, port(d.http), port(d.tls))
 	m := d.open(t, t.TempDir(), p)
 	m.Manage("alpn.example.com")
-	s := m.State("alpn.example.com")
-	for end := time.Now().Add(40 * time.Second); s.Status != certs.Ready && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if s = m.State("alpn.example.com"); s.Status == certs.Failed {
-			m.Retry("alpn.example.com") // The client tries one kind of challenge at a time, in any order.
-		}
-	}
+	s := retried(m, "alpn.example.com")
 	if _, err := d.get(t, "alpn.example.com", p.Issued); err != nil {
 		t.Errorf("%v; %+v", err, s)
 	}

@@ -65,12 +65,7 @@ func TestHTTPChallenge(t *testing.T) {
 	p := acmetest.Start(t, port(d.http), port(nobody))
 	m := d.open(t, t.TempDir(), p)
 	m.Manage("plain.example.com")
-	s := m.State("plain.example.com")
-	for end := time.Now().Add(40 * time.Second); s.Status != certs.Ready && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if s = m.State("plain.example.com"); s.Status == certs.Failed {
-			m.Retry("plain.example.com") // The client tries one kind of challenge at a time, in any order.
-		}
-	}
+	s := retried(m, "plain.example.com")
 	if _, err := d.get(t, "plain.example.com", p.Issued); err != nil {
 		t.Errorf("%v; %+v", err, s)
 	}

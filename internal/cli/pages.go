@@ -277,7 +277,7 @@ func (a *app) pagesLogs() *cobra.Command {
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.pagesOn(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				id, err := pagesID(ctx, c, args)
+				id, err := pagesID(ctx, c, args, latest)
 				if err != nil {
 					return err
 				}
@@ -299,8 +299,9 @@ func (a *app) pagesLogs() *cobra.Command {
 	return cmd
 }
 
-// pagesID is the id of the deployment that arguments name, or of the latest.
-func pagesID(ctx context.Context, c *client.Client, args []string) (string, error) {
+// pagesID is the id of the deployment that arguments name, or else of the one that
+// choose takes of the project.
+func pagesID(ctx context.Context, c *client.Client, args []string, choose func(*client.PagesProject) (*client.PagesDeployment, error)) (string, error) {
 	if len(args) == 2 {
 		d, err := findPages(ctx, c, args[0], args[1])
 		return d.ID, err
@@ -309,10 +310,25 @@ func pagesID(ctx context.Context, c *client.Client, args []string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	if p.Latest == nil {
-		return "", errors.New("nothing was deployed to the project yet")
+	d, err := choose(&p)
+	if err != nil {
+		return "", err
 	}
-	return p.Latest.ID, nil
+	return d.ID, nil
+}
+
+func latest(p *client.PagesProject) (*client.PagesDeployment, error) {
+	if p.Latest == nil {
+		return nil, errors.New("nothing was deployed to the project yet")
+	}
+	return p.Latest, nil
+}
+
+func inProduction(p *client.PagesProject) (*client.PagesDeployment, error) {
+	if p.Serving == nil {
+		return nil, errors.New("nothing is in production yet; name a deployment")
+	}
+	return p.Serving, nil
 }
 
 func (a *app) pagesOpen() *cobra.Command {

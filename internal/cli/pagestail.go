@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +30,7 @@ one in production now. The filters are those of "selvage tail". What was before 
 				if err != nil {
 					return err
 				}
-				id, err := servingPages(ctx, c, args)
+				id, err := pagesID(ctx, c, args, inProduction)
 				if err != nil {
 					return plainPages(err)
 				}
@@ -41,20 +40,4 @@ one in production now. The filters are those of "selvage tail". What was before 
 	}
 	f.register(a, cmd)
 	return cmd
-}
-
-// servingPages is the id of the deployment that arguments name, or of the one in production.
-func servingPages(ctx context.Context, c *client.Client, args []string) (string, error) {
-	if len(args) == 2 {
-		d, err := findPages(ctx, c, args[0], args[1])
-		return d.ID, err
-	}
-	p, err := c.PagesProject(ctx, args[0])
-	if err != nil {
-		return "", err
-	}
-	if p.Serving == nil {
-		return "", errors.New("nothing is in production yet; name a deployment")
-	}
-	return p.Serving.ID, nil
 }

@@ -27,7 +27,7 @@ func New() (*NS, error) {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(loopbackUp(), allowLowPorts()); err != nil {
+		if err := errors.Join(LoopbackUp(), allowLowPorts()); err != nil {
 			return errors.Join(err, f.Close())
 		}
 		n = &NS{f}
@@ -101,7 +101,8 @@ func onThread(fn func() error) error {
 	return <-done
 }
 
-func loopbackUp() error {
+// LoopbackUp brings up the loopback device of the namespace that the caller is in.
+func LoopbackUp() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socket", err)

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/selvage-dev/selvage/internal/netns"
 )
 
 // listenerFD is the descriptor over which the listener of Spec.Loopback is sent.
@@ -18,21 +20,8 @@ func loopback(s *Spec) error {
 	if !s.Namespaces {
 		return errors.New("it would be that of the machine: no namespace of its own")
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer func() { _ = unix.Close(fd) }()
-	req, err := unix.NewIfreq("lo")
-	if err != nil {
+	if err := netns.LoopbackUp(); err != nil {
 		return err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, req); err != nil {
-		return os.NewSyscallError("ioctl", err)
-	}
-	req.SetUint16(req.Uint16() | unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req); err != nil {
-		return os.NewSyscallError("ioctl", err)
 	}
 	if s.Loopback == 1 {
 		return nil
