@@ -23,6 +23,7 @@ func (g *graph) searchAllowed(w *walk, c *codes, n, ef int, o *SearchOptions) {
 	w.near = near
 	w.begin(n)
 	w.rows = w.rows[:0]
+	w.cost.Lists += len(near)
 	for _, r := range near {
 		row := r.row &^ done
 		w.take(row, o)
@@ -33,7 +34,8 @@ func (g *graph) searchAllowed(w *walk, c *codes, n, ef int, o *SearchOptions) {
 			w.take(x, o)
 		}
 	}
-	w.takeSpread(n, o)
+	w.takeSpread(o)
+	w.cost.Codes += len(w.rows)
 	ranks := w.room()
 	c.rank(ranks, &w.query, w.rows)
 	w.insertAll(ef, ranks)
@@ -45,6 +47,7 @@ func (g *graph) searchAllowed(w *walk, c *codes, n, ef int, o *SearchOptions) {
 		row := w.best[at].row
 		w.best[at].row |= done
 		g.around(w, row, o)
+		w.cost.Codes += len(w.rows)
 		ranks := w.room()
 		c.rank(ranks, &w.query, w.rows)
 		at = min(at+1, w.insertAll(ef, ranks))
@@ -58,12 +61,14 @@ func (w *walk) take(row uint32, o *SearchOptions) {
 	}
 }
 
-// takeSpread takes some allowed rows from all over, of n.
-func (w *walk) takeSpread(n int, o *SearchOptions) {
-	words := (n + 63) / 64
+// takeSpread takes some allowed rows from all over.
+func (w *walk) takeSpread(o *SearchOptions) {
+	first, end := o.words()
+	words := end - first
 	for i := range spreadSeeds {
-		for at := i * words / spreadSeeds; at < (i+1)*words/spreadSeeds; at++ {
-			if word := o.allowedWord(at, n); word != 0 {
+		for at := first + i*words/spreadSeeds; at < first+(i+1)*words/spreadSeeds; at++ {
+			w.cost.Words++
+			if word := o.allowedWord(at); word != 0 {
 				w.take(uint32(at<<6+bits.TrailingZeros64(word)), o) //nolint:gosec // below n
 				break
 			}
@@ -88,7 +93,9 @@ func (g *graph) around(w *walk, row uint32, o *SearchOptions) {
 			w.through = append(w.through, x)
 		}
 	}
+	w.cost.Lists++
 	for _, x := range w.through {
+		w.cost.Lists++
 		for _, y := range g.neighbours(x) {
 			if y == none {
 				break

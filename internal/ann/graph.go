@@ -74,6 +74,7 @@ type walk struct {
 	rows  []uint32 // to be ranked
 	ranks []float32
 	query codedQuery
+	cost  Cost
 
 	// Of a search among allowed rows.
 	near    []ranked
@@ -158,6 +159,7 @@ func (g *graph) search(w *walk, c *codes, n, ef int) {
 		row := w.best[at].row
 		w.best[at].row |= done
 		g.expect(w, at+1)
+		w.cost.Lists++
 		w.rows = w.rows[:0]
 		for _, x := range g.neighbours(row) {
 			if x == none {
@@ -168,6 +170,7 @@ func (g *graph) search(w *walk, c *codes, n, ef int) {
 				w.rows = append(w.rows, x)
 			}
 		}
+		w.cost.Codes += len(w.rows)
 		ranks := w.room()
 		c.rank(ranks, &w.query, w.rows)
 		at = min(at+1, w.insertAll(ef, ranks))
@@ -177,6 +180,7 @@ func (g *graph) search(w *walk, c *codes, n, ef int) {
 // enter begins a walk at the entries nearest to the query. Of the others it
 // takes no note: one that is met again is too far again.
 func (g *graph) enter(w *walk, ef int) {
+	w.cost.Codes += len(g.entries)
 	ranks := w.roomFor(len(g.entries))
 	g.doors.rank(ranks, &w.query, g.doorRows)
 	limit := min(ef, entered)

@@ -93,19 +93,15 @@ func searching(tb testing.TB, s *Segment, o SearchOptions) func(q []float32) []C
 // not be large.
 func walking(tb testing.TB, s *Segment, o SearchOptions) func(q []float32) []Candidate {
 	tb.Helper()
-	allowed := s.n - o.Deleted.Count()
-	if o.Filter != nil {
-		allowed = o.Filter.Count()
-	}
 	return func(q []float32) []Candidate {
 		norm, err := s.cfg.query(q)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		sc := new(scratch)
-		sc.scorer = scorer{metric: s.cfg.Metric, query: q, norm: norm}
+		sc.begin(s.cfg.Metric, q, norm, &o, s.n)
 		s.encodeQuery(sc)
-		got, err := s.rescore(nil, sc, &o, s.follow(sc, &o, allowed), max(mostFinal, finalOfK*o.K))
+		got, err := s.rescore(nil, sc, &o, s.follow(sc, &o, o.count(&sc.walk.cost)), max(mostFinal, finalOfK*o.K))
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -9,7 +9,10 @@ import (
 )
 
 // memChunk is how many rows a chunk of a Mem has.
-const memChunk = 256
+const (
+	memChunk   = 256
+	chunkWords = memChunk / 64
+)
 
 // Mem is a growing set of vectors in memory. Searches scan the codes of all of
 // them, so it is for the some ten thousand that are too fresh for a segment. All methods may be called concurrently.
@@ -112,19 +115,23 @@ func (m *Mem) Search(dst []Candidate, query []float32, o SearchOptions) ([]Candi
 	}
 	sc := m.scratch.Get().(*scratch) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	defer m.scratch.Put(sc)
-	sc.scorer = scorer{metric: m.cfg.Metric, query: query, norm: norm}
+	sc.begin(m.cfg.Metric, query, norm, &o, n)
+	defer sc.end(&o)
 	chunks := *m.chunks.Load()
-	if n > exactRows && !o.Exact {
-		m.scan(sc, &o, chunks, n)
+	if !o.Exact && o.count(&sc.walk.cost) > exactRows {
+		m.scan(sc, &o, chunks)
 	} else {
 		sc.walk.rows = sc.walk.rows[:0]
-		for i := range (n + 63) / 64 {
-			for w := o.allowedWord(i, n); w != 0; w &= w - 1 {
+		first, end := o.words()
+		sc.walk.cost.Words += end - first
+		for i := first; i < end; i++ {
+			for w := o.allowedWord(i); w != 0; w &= w - 1 {
 				sc.walk.rows = append(sc.walk.rows, uint32(i<<6+bits.TrailingZeros64(w))) //nolint:gosec // below n
 			}
 		}
 	}
 	sc.best.reset(min(o.K, n))
+	sc.walk.cost.Vectors += len(sc.walk.rows)
 	for _, row := range sc.walk.rows {
 		v, norm := m.vector(chunks, int(row))
 		if rank := m.cfg.Metric.rank(sc.of(v, norm)); sc.best.wants(rank) {
@@ -135,7 +142,7 @@ func (m *Mem) Search(dst []Candidate, query []float32, o SearchOptions) ([]Candi
 }
 
 // scan sets sc.walk.rows to the allowed rows that are best by their codes.
-func (m *Mem) scan(sc *scratch, o *SearchOptions, chunks []*chunk, n int) {
+func (m *Mem) scan(sc *scratch, o *SearchOptions, chunks []*chunk) {
 	w := &sc.walk
 	v := sc.query
 	if m.cfg.Metric == Cosine {
@@ -144,21 +151,21 @@ func (m *Mem) scan(sc *scratch, o *SearchOptions, chunks []*chunk, n int) {
 	}
 	chunks[0].codes.query(&w.query, v)
 	sc.best.reset(max(mostFinal, finalOfK*o.K))
-	for i := 0; i*memChunk < n; i++ {
+	first, end := o.words()
+	w.cost.Words += end - first
+	for i := first / chunkWords; i*chunkWords < end; i++ {
 		w.rows = w.rows[:0]
-		for j := range memChunk / 64 {
-			if i*memChunk+j*64 >= n {
-				break
-			}
-			for word := o.allowedWord(i*memChunk/64+j, n); word != 0; word &= word - 1 {
-				w.rows = append(w.rows, uint32(j<<6+bits.TrailingZeros64(word))) //nolint:gosec // below memChunk
+		for at := max(first, i*chunkWords); at < min(end, (i+1)*chunkWords); at++ {
+			for word := o.allowedWord(at); word != 0; word &= word - 1 {
+				w.rows = append(w.rows, uint32((at-i*chunkWords)<<6+bits.TrailingZeros64(word))) //nolint:gosec // below memChunk
 			}
 		}
+		w.cost.Codes += len(w.rows)
 		ranks := w.room()
 		chunks[i].codes.rank(ranks, &w.query, w.rows)
 		for k, rank := range ranks {
 			if sc.best.wants(rank) {
-				sc.best.push(rank, uint32(i*memChunk)+w.rows[k])
+				sc.best.push(rank, uint32(i*memChunk)+w.rows[k]) //nolint:gosec // below the rows
 			}
 		}
 	}

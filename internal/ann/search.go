@@ -34,6 +34,24 @@ type scratch struct {
 	scorer
 }
 
+// begin prepares for a search, one of n rows by o.
+func (sc *scratch) begin(m Metric, query []float32, norm float32, o *SearchOptions, n int) {
+	sc.scorer = scorer{metric: m, query: query, norm: norm}
+	sc.walk.cost = Cost{}
+	o.within(n)
+}
+
+// end tells what the search did.
+func (sc *scratch) end(o *SearchOptions) {
+	if o.Cost != nil {
+		c := &sc.walk.cost
+		o.Cost.Vectors += c.Vectors
+		o.Cost.Codes += c.Codes
+		o.Cost.Lists += c.Lists
+		o.Cost.Words += c.Words
+	}
+}
+
 // Search appends to dst the rows nearest to query, best first, at most o.K of
 // them; fewer if fewer are allowed.
 func (s *Segment) Search(dst []Candidate, query []float32, o SearchOptions) (_ []Candidate, err error) {
@@ -47,11 +65,9 @@ func (s *Segment) Search(dst []Candidate, query []float32, o SearchOptions) (_ [
 	defer s.guard(debug.SetPanicOnFault(true), &err)
 	sc := s.scratch.Get().(*scratch) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	defer s.scratch.Put(sc)
-	sc.scorer = scorer{metric: s.cfg.Metric, query: query, norm: norm}
-	allowed := s.n - o.Deleted.Count()
-	if o.Filter != nil {
-		allowed = min(s.n, o.Filter.Count())
-	}
+	sc.begin(s.cfg.Metric, query, norm, &o, s.n)
+	defer sc.end(&o)
+	allowed := o.count(&sc.walk.cost)
 	if o.Exact || allowed <= exactRows {
 		return s.exact(dst, sc, &o)
 	}
@@ -113,11 +129,14 @@ func (s *Segment) scan(sc *scratch, o *SearchOptions, keep int) []ranked {
 	sc.best.reset(keep)
 	w := &sc.walk
 	w.rows = w.rows[:0]
-	for i := range s.sound {
-		for word := o.allowedWord(i, s.n); word != 0; word &= word - 1 {
+	first, end := o.words()
+	w.cost.Words += end - first
+	for i := first; i < end; i++ {
+		for word := o.allowedWord(i); word != 0; word &= word - 1 {
 			w.rows = append(w.rows, uint32(i<<6+bits.TrailingZeros64(word))) //nolint:gosec // below n
 		}
-		if len(w.rows) >= scanBatch-64 || i == len(s.sound)-1 {
+		if len(w.rows) >= scanBatch-64 || i == end-1 {
+			w.cost.Codes += len(w.rows)
 			ranks := w.room()
 			s.codes.rank(ranks, &w.query, w.rows)
 			for j, rank := range ranks {
@@ -154,6 +173,7 @@ func (s *Segment) rescore(dst []Candidate, sc *scratch, o *SearchOptions, from [
 		if i+rowsAhead < len(w.near) {
 			s.expect(w.near[i+rowsAhead].row)
 		}
+		w.cost.Vectors++
 		v, err := s.vector(c.row)
 		if err != nil {
 			return dst, err
@@ -203,8 +223,11 @@ func (s *spread) most() float32 {
 // exact compares the query with every allowed row.
 func (s *Segment) exact(dst []Candidate, sc *scratch, o *SearchOptions) ([]Candidate, error) {
 	sc.best.reset(min(o.K, s.n))
-	for i := range s.sound {
-		for w := o.allowedWord(i, s.n); w != 0; w &= w - 1 {
+	first, end := o.words()
+	sc.walk.cost.Words += end - first
+	for i := first; i < end; i++ {
+		for w := o.allowedWord(i); w != 0; w &= w - 1 {
+			sc.walk.cost.Vectors++
 			row := uint32(i<<6 + bits.TrailingZeros64(w)) //nolint:gosec // below n
 			v, err := s.vector(row)
 			if err != nil {

@@ -104,8 +104,8 @@ func (p *part) search(q []float32, ns *string, f filter, meta []MetadataIndex, k
 		}
 		first, end = rows[0], rows[1]
 	}
-	o := ann.SearchOptions{K: k, Deleted: p.dead, Exact: exact}
-	if f != nil || end-first < p.docs.t.Rows {
+	o := ann.SearchOptions{K: k, Rows: ann.Range{First: first, End: end}, Deleted: p.dead, Exact: exact}
+	if f != nil {
 		o.Filter = p.rows(first, end, f, meta)
 		if o.Filter.Count() == 0 {
 			return nil, nil
@@ -117,16 +117,9 @@ func (p *part) search(q []float32, ns *string, f filter, meta []MetadataIndex, k
 // rows returns the rows from first to before end that satisfy f.
 func (p *part) rows(first, end int, f filter, meta []MetadataIndex) *ann.Bitmap {
 	var out *ann.Bitmap
-	if f == nil {
-		out = ann.NewBitmap(p.docs.t.Rows)
-		for row := first; row < end; row++ {
-			out.Set(uint32(row)) //nolint:gosec // below the rows
-		}
-		return out
-	}
 	for i := range f {
 		c := p.columnOf(&meta[f[i].index])
-		set := ann.NewBitmap(p.docs.t.Rows)
+		set := ann.NewBitmapRange(first, end)
 		if c == nil {
 			c = &column{ref: &columnRef{}, numbers: make([]uint32, p.docs.t.Rows), starts: make([]uint32, 1)}
 		}
