@@ -38,7 +38,7 @@ var layers = map[string]layer{
 	"vectorize": service, "ai": service,
 	"imagefs": tool, "netns": tool,
 
-	"registry": service,
+	"registry": service, "instances": service,
 
 	"accounts": service, "d1": service, "workers": service, "kv": service,
 	"cache": service, "ratelimit": service, "pages": service, "builds": service,
