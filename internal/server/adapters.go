@@ -155,7 +155,7 @@ func (s *Server) workerZone(account string) string {
 // ownHost reports whether a hostname is the platform's: such requests stay inside.
 func (s *Server) ownHost(host string) bool {
 	c := s.cfg.Load()
-	return strings.HasSuffix(host, "."+workersZone(c)) || strings.HasSuffix(host, ".pages."+c.Domain) || s.workers.OwnsHost(host)
+	return strings.HasSuffix(host, "."+workersZone(c)) || strings.HasSuffix(host, ".pages."+c.Domain) || s.workers.OwnsHost(host) || s.workers.IsCloudHost(host)
 }
 
 // dialEdge opens a connection into the edge without the network.

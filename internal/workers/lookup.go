@@ -60,15 +60,15 @@ func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
 		return r, nil
 	}
 	label, sub, ok := s.splitHost(host)
+	var account string
+	if ok {
+		account, ok = s.o.AccountBySubdomain(sub)
+	}
 	if !ok {
 		if z := s.zones.find(host); z != nil && !s.reserved(host) {
 			return &z.route, nil
 		}
 		return nil, ErrNoRoute // not ours: not worth a place in the cache
-	}
-	account, ok := s.o.AccountBySubdomain(sub)
-	if !ok {
-		return nil, ErrNoRoute
 	}
 	generation := s.hosts.generation()
 	r, err := s.resolve(ctx, account, label)
@@ -83,18 +83,36 @@ func (s *Service) Lookup(ctx context.Context, host string) (*Route, error) {
 // subdomain has changed.
 func (s *Service) ForgetHosts() { s.hosts.forgetAll() }
 
-// splitHost takes <label>.<subdomain>.workers.<domain> apart.
+// cloudDomain is where the original's workers answer, below their account's subdomain.
+const cloudDomain = ".workers.dev"
+
+// IsCloudHost reports whether host, in lower case and without a port, is one below
+// workers.dev that the account's subdomain here makes ours: apps have such names written
+// in their code. A subdomain is one account's alone, there and here.
+func (s *Service) IsCloudHost(host string) bool {
+	_, sub, ok := s.splitHost(host)
+	if !ok || !strings.HasSuffix(host, cloudDomain) {
+		return false
+	}
+	_, ok = s.o.AccountBySubdomain(sub)
+	return ok
+}
+
+// splitHost takes <label>.<subdomain>.workers.<domain> apart, and
+// <label>.<subdomain>.workers.dev.
 func (s *Service) splitHost(host string) (label, sub string, ok bool) {
 	const maxHost = 253 // RFC 1035, section 2.3.4
 	if len(host) > maxHost {
 		return "", "", false
 	}
-	rest, ok := strings.CutSuffix(host, s.o.Domain)
+	rest, ok := strings.CutSuffix(host, cloudDomain)
 	if !ok {
-		return "", "", false
-	}
-	if rest, ok = strings.CutSuffix(rest, ".workers."); !ok {
-		return "", "", false
+		if rest, ok = strings.CutSuffix(host, s.o.Domain); !ok {
+			return "", "", false
+		}
+		if rest, ok = strings.CutSuffix(rest, ".workers."); !ok {
+			return "", "", false
+		}
 	}
 	label, sub, ok = strings.Cut(rest, ".")
 	if !ok || label == "" || sub == "" || strings.Contains(sub, ".") {

@@ -141,6 +141,7 @@ func (c *chatter) say(t *testing.T, s *socket, id string) bool {
 // TestChat deploys under a chat room: WebSockets end with code 1012, clients
 // reconnect, and every message that came back is kept, once.
 func TestChat(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	dir := project(t, map[string]string{"wrangler.jsonc": objectsConfig("chat", "Log", ""), "index.js": chatSource})
 	p.must(t, dir, "deploy")

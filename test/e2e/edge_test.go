@@ -239,6 +239,14 @@ func TestEgressIsRefusedToPrivateAddresses(t *testing.T) {
 	if a := p.get(t, p.host("out"), "/?to=http://"+p.host("inner")+"/"); a.Body != "200 from inside" {
 		t.Errorf("a fetch to an own hostname: %q", a.Body)
 	}
+	// The name that the worker has at the original, with the subdomain that the account has here.
+	_, subdomain, _ := strings.Cut(strings.TrimSuffix(p.host("inner"), ".workers."+p.Domain), ".")
+	if a := p.get(t, p.host("out"), "/?to=https://inner."+subdomain+".workers.dev/"); a.Body != "200 from inside" {
+		t.Errorf("a fetch to a name below workers.dev: %q", a.Body)
+	}
+	if a := p.get(t, p.host("out"), "/?to=https://nobody."+subdomain+".workers.dev/"); !strings.HasPrefix(a.Body, "404 ") {
+		t.Errorf("a fetch to a worker that is not there left the platform: %q", a.Body)
+	}
 }
 
 func TestBadRequests(t *testing.T) {

@@ -74,6 +74,7 @@ func (p *platform) lines(t *testing.T, host, path string) map[string]bool {
 
 // TestObjectsWrangler deploys, migrates, rolls back and deletes with wrangler.
 func TestObjectsWrangler(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	dir := project(t, map[string]string{"wrangler.jsonc": objectsConfig("log", "Log", ""), "index.js": logSource("one")})
 	p.must(t, dir, "deploy")
@@ -136,6 +137,7 @@ func eventuallyGone(t *testing.T, pattern string) {
 
 // TestObjectsDeclared uses the exports form.
 func TestObjectsDeclared(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	config := func(exports string) string {
 		return `{"name": "log", "main": "index.js", "compatibility_date": "2026-09-01",
@@ -157,6 +159,7 @@ func TestObjectsDeclared(t *testing.T) {
 // TestObjectsDeploys deploys again and again while clients write: no request
 // fails, none is lost, and never do two processes have the objects open.
 func TestObjectsDeploys(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	dir := project(t, map[string]string{"wrangler.jsonc": objectsConfig("log", "Log", ""), "index.js": logSource("v0")})
 	p.must(t, dir, "deploy")
@@ -263,6 +266,7 @@ func TestObjectsKilled(t *testing.T) {
 // TestObjectsAlarms: an alarm fires while the process was stopped as idle, and
 // one that was due while the platform was down fires after the start.
 func TestObjectsAlarms(t *testing.T) {
+	t.Parallel()
 	p := &platform{data: filepath.Join(t.TempDir(), "data"), env: []string{"SELVAGE_IDLE_STOP=1s"}}
 	p.up(t)
 	t.Cleanup(func() { p.stop(t) })

@@ -14,6 +14,7 @@ import (
 // script, the preview of an older version, and both versions of a gradual
 // deployment; then while the host is deployed again and again.
 func TestObjectsElsewhere(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	dir := project(t, map[string]string{"wrangler.jsonc": objectsConfig("log", "Log", ""), "index.js": logSource("one")})
 	out := p.must(t, dir, "deploy")
