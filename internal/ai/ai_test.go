@@ -38,7 +38,8 @@ func TestModelsFilter(t *testing.T) {
 		{ai.Filter{}, "@", 20},
 		{ai.Filter{Search: "BGE-"}, "/baai/", 5},
 		{ai.Filter{Author: "QWEN"}, "/qwen/", 3},
-		{ai.Filter{Task: "text embeddings"}, "bge", 4},
+		{ai.Filter{Task: "text embeddings"}, "e", 5},
+		{ai.Filter{Author: "wordnet"}, "@selvage/wordnet/", 1},
 	} {
 		models := s.Models(c.f)
 		if len(models) < c.min {

@@ -8,16 +8,25 @@ import (
 	"math"
 	"slices"
 
+	"github.com/selvage-dev/selvage/internal/ai/builtin"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/fault"
 	"github.com/selvage-dev/selvage/internal/ai/local"
 	"github.com/selvage-dev/selvage/internal/ai/modelstore"
 	"github.com/selvage-dev/selvage/internal/infer"
+	"github.com/selvage-dev/selvage/internal/infer/lexical"
 )
 
 // openEncoder opens a model of this process. Vectors have the length 1, as those of the
 // platform have.
 func openEncoder(dir string) (local.Encoder, error) {
+	if builtin.Has(dir) {
+		m, err := builtin.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
 	e, err := infer.OpenEncoder(dir, infer.Options{Normalize: true})
 	if err != nil {
 		return nil, err // a nil *infer.Encoder must not become a non-nil interface
@@ -41,6 +50,8 @@ func (s *Service) use(ctx context.Context, caller *Caller, m *modelstore.Model, 
 		return fault.Wrap(err, fault.CodeModelBroken, "The files of the model %s cannot be used (%s). The platform's log says why.", m.Name, broken.Reason)
 	case errors.Is(err, infer.ErrNoHead):
 		return fault.Wrap(err, fault.CodeModelBroken, "The model %s was added as one for %s, but it is not trained for that.", m.Name, m.Kind.Task().Name)
+	case errors.Is(err, lexical.ErrPooling):
+		return badInput(err)
 	case errors.Is(err, infer.ErrBusy):
 		return busy()
 	case errors.Is(err, local.ErrClosed), errors.Is(err, infer.ErrClosed):

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/selvage-dev/selvage/internal/ai"
+	"github.com/selvage-dev/selvage/internal/ai/builtin"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/infer"
 	"github.com/selvage-dev/selvage/internal/infer/infertest"
@@ -76,6 +77,27 @@ func run(t *testing.T, s *ai.Service, model, inputs string, v any) {
 	}
 	if err := json.Unmarshal(a.JSON, v); err != nil {
 		t.Fatalf("%s: %v", a.JSON, err)
+	}
+}
+
+// TestTheBinarysModel: it is there without a download, and nothing takes its place.
+func TestTheBinarysModel(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	const name = builtin.Embed
+	if m, err := s.Model(name); err != nil || m.State != ai.Ready || m.Hint != "" {
+		t.Errorf("%+v %v", m, err)
+	}
+	e, err := s.Embed(t.Context(), &ai.Caller{Account: "a", Token: "t"}, name, []string{"dog", "puppy"})
+	if err != nil || len(e.Vectors) != 2 || e.Tokens != 2 {
+		t.Errorf("%+v %v", e, err)
+	}
+	_, pulled := s.Plan(t.Context(), &ai.PullOptions{Name: name})
+	_, imported := s.Import(t.Context(), bundle(t, name, write(t, infertest.Tiny())), "", "")
+	for _, err := range []error{pulled, imported, s.Remove(t.Context(), name)} {
+		if fault, ok := errors.AsType[*ai.Error](err); !ok || !strings.Contains(fault.Message, "is in the binary") {
+			t.Error(err)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/selvage-dev/selvage/internal/ai/builtin"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/fault"
 	"github.com/selvage-dev/selvage/internal/ai/modelstore"
@@ -47,6 +48,9 @@ func (s *Service) complete(o *PullOptions) error {
 			return noModel(o.Name)
 		}
 		return nil
+	}
+	if builtin.Has(o.Name) {
+		return fault.New(fault.CodeInvalidModel, "The model %s is in the binary: there is nothing to download, and no other in its place.", o.Name)
 	}
 	if !runnable(m.Architecture) {
 		return NotOffered("This release has no engine for %s (%s). Route it to an OpenAI-compatible server of yours with ai.routes.", m.Name, m.Architecture)
@@ -107,6 +111,9 @@ func (s *Service) Import(ctx context.Context, r io.Reader, name string, kind cat
 			}
 			return ownName(m.Name)
 		}
+		if builtin.Has(m.Name) {
+			return fault.New(fault.CodeInvalidModel, "The model %s is in the binary, and no other can be put in its place. Use a name of your own, such as @mine/model.", m.Name)
+		}
 		m.Kind, m.License = listed.Kind, listed.License
 		return nil
 	})
@@ -129,6 +136,9 @@ func (s *Service) Disk() (used, quota int64) { return s.models.Usage() }
 
 // Remove deletes a model; those that use it now finish.
 func (s *Service) Remove(ctx context.Context, name string) error {
+	if builtin.Has(name) {
+		return fault.New(fault.CodeInvalidModel, "The model %s is in the binary and takes no space: it cannot be removed.", name)
+	}
 	m := s.models.Find(name)
 	if err := s.models.Remove(ctx, name); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/selvage-dev/selvage/internal/ai/builtin"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/fault"
 	"github.com/selvage-dev/selvage/internal/ai/modelstore"
@@ -88,6 +89,15 @@ func stored(here *modelstore.Model) catalogue.Model {
 	}
 }
 
+// here returns a model that this platform has, on disk or in its binary; nil: it has not.
+func (s *Service) here(name string) *modelstore.Model {
+	if builtin.Has(name) {
+		m, _ := s.catalogue.Find(name) // a test holds that it is there
+		return modelstore.InBinary(name, m.Kind, m.Architecture)
+	}
+	return s.models.Find(name)
+}
+
 // Model returns the model of a name.
 func (s *Service) Model(name string) (Model, error) {
 	if m, ok := s.catalogue.Find(name); ok {
@@ -124,6 +134,10 @@ func (s *Service) describe(m catalogue.Model) Model {
 	d := Model{Model: m, State: Missing}
 	if u, _ := s.route(m.Name); u != nil {
 		d.State = Upstream
+		return d
+	}
+	if builtin.Has(m.Name) {
+		d.State = Ready
 		return d
 	}
 	if !runnable(m.Architecture) {

@@ -56,7 +56,7 @@ func (s *Service) vectors(ctx context.Context, caller *Caller, m *Model, inputs 
 		texts = append(texts, *in.Query)
 	}
 	u, theirs := s.route(m.Name)
-	here := s.models.Find(m.Name)
+	here := s.here(m.Name)
 	vectorsOnly := (m.Kind == catalogue.Embeddings || m.Kind == catalogue.EmbeddingsM3) && in.Query == nil && len(in.Contexts) == 0
 	switch {
 	case u != nil && !vectorsOnly:
@@ -118,7 +118,7 @@ func (s *Service) Embed(ctx context.Context, caller *Caller, model string, texts
 		return nil, fault.New(fault.CodeBadInput, "Bad input: Error: %s is a model for %s, not for embeddings", m.Name, m.Kind.Task().Name)
 	}
 	u, theirs := s.route(m.Name)
-	here := s.models.Find(m.Name)
+	here := s.here(m.Name)
 	if u == nil && (here == nil || m.State != Ready) {
 		return nil, notHere(&m)
 	}

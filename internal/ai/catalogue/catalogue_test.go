@@ -23,7 +23,7 @@ func TestModelsAreWhole(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range c.Models() {
 		s := c.Schemas(m.Kind)
-		if s == nil || len(s.Output) == 0 || m.License == "" || m.Architecture == "" || m.Description == "" || m.Context == 0 || strings.Count(m.Repository, "/") != 1 || m.Author() == "" {
+		if s == nil || len(s.Output) == 0 || m.License == "" || m.Architecture == "" || m.Description == "" || m.Context == 0 || strings.Count(m.Repository, "/") != 1 && !strings.HasPrefix(m.Name, "@selvage/") || m.Author() == "" {
 			t.Errorf("%+v lacks something", m)
 		}
 		if seen[m.Name] || seen[m.ID()] {

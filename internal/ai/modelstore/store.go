@@ -67,6 +67,11 @@ type Model struct {
 	dir string
 }
 
+// InBinary is a model that the program carries. It is in no store; its name is its folder.
+func InBinary(name string, kind catalogue.Kind, architecture string) *Model {
+	return &Model{Name: name, Kind: kind, Architecture: architecture, dir: name}
+}
+
 // Dir is the folder of the files.
 func (m *Model) Dir() string { return m.dir }
 
