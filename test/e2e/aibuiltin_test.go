@@ -41,14 +41,18 @@ func TestAIBuiltin(t *testing.T) {
 	const name = "@selvage/wordnet/embed-en-v1"
 	status, body := p.aiPost(t, "/run/"+name, `{"text":["a puppy"]}`)
 	var native struct {
-		Result struct{ Data [][]float32 }
+		Result struct {
+			Data [][]float32 `json:"data"`
+		} `json:"result"`
 	}
 	if err := json.Unmarshal([]byte(body), &native); err != nil || status != http.StatusOK || len(native.Result.Data) != 1 {
 		t.Fatalf("REST: %d %.200s %v", status, body, err)
 	}
 	status, body = p.aiPost(t, "/v1/embeddings", `{"model":"`+name+`","input":"a puppy"}`)
 	var openai struct {
-		Data []struct{ Embedding []float32 }
+		Data []struct {
+			Embedding []float32 `json:"embedding"`
+		} `json:"data"`
 	}
 	if err := json.Unmarshal([]byte(body), &openai); err != nil || status != http.StatusOK || len(openai.Data) != 1 {
 		t.Fatalf("OpenAI: %d %.200s %v", status, body, err)
