@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -184,4 +185,11 @@ func cleanName(name string) string {
 // module then finds out.
 func surelyNoDefault(m *Module) bool {
 	return m.Kind == ESModule && !bytes.Contains(m.Body, []byte("default")) && !bytes.Contains(m.Body, []byte(`\u`)) && !bytes.Contains(m.Body, []byte("export *"))
+}
+
+// listens reports whether modules may register handlers by addEventListener. The
+// runtime takes those of a module without a default export, too; without any it
+// would send each request on as if by fetch, which leads back here.
+func listens(modules []Module) bool {
+	return slices.ContainsFunc(modules, func(m Module) bool { return bytes.Contains(m.Body, []byte("addEventListener")) })
 }

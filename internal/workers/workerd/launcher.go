@@ -168,6 +168,10 @@ func (l *Launcher) launch(ctx context.Context, dir string, w *Worker, onLog func
 	}
 	logs.ready()
 	info, _ := logs.startInfo()
+	if info.Inert && !listens(w.Modules) {
+		proc.Kill()
+		return nil, startError("No event handlers were registered. This script does nothing. Export a default object with a fetch method, or a class to bind.")
+	}
 	p := &Process{
 		proc: proc, pool: upstream.New(socks.http), dir: dir, took: time.Since(begin), info: info, logs: logs,
 		key: "!" + sec.dispatch,

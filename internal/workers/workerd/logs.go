@@ -31,6 +31,8 @@ type started struct {
 	Exports  []string `json:"exports"`
 	// Entrypoints are those of Exports that can be called.
 	Entrypoints []string `json:"entrypoints"`
+	// Inert says that there is neither a default export nor one that could be bound.
+	Inert bool `json:"inert"`
 }
 
 // takesEvents reports whether the entry module has a fetch method, the worker's or

@@ -7,4 +7,6 @@ started({
   handlers: [],
   exports: Object.keys(user).slice(0, 500),
   entrypoints: entrypoints(user, WorkerEntrypoint),
+  // What has no prototype makes no instances, so it is no class that could be bound.
+  inert: !Object.keys(user).some((name) => typeof user[name] === "object" || user[name]?.prototype !== undefined),
 });
