@@ -131,7 +131,7 @@ func runModel(c *call) (any, error) {
 	}
 	c.w.Header().Set("Cf-Ai-Req-Id", answer.ID)
 	if answer.Stream != nil {
-		return c.aiStream(streamText(answer.Stream, &wire.NativeStream{})), nil
+		return c.aiStream(answer.Stream, &wire.NativeStream{}), nil
 	}
 	out, err := wire.Native(answer)
 	return json.RawMessage(out), err

@@ -83,15 +83,10 @@ func chatCompletions(c *call) (any, error) {
 		return nil, c.aiFailed(err)
 	}
 	if answer.Stream != nil {
-		return c.aiStream(streamText(answer.Stream, &wire.OpenAIStream{Answer: answer, At: time.Now(), WithUsage: in.StreamOptions.IncludeUsage})), nil
+		return c.aiStream(answer.Stream, &wire.OpenAIStream{Answer: answer, At: time.Now(), WithUsage: in.StreamOptions.IncludeUsage}), nil
 	}
 	out, err := wire.OpenAI(answer, time.Now())
 	return asIs(out), err
-}
-
-// aiStream tells a caller who is refused before the first piece when to come again.
-func (c *call) aiStream(s stream) stream {
-	return func(w http.ResponseWriter) error { return c.aiFailed(s(w)) }
 }
 
 // maxEmbeddings bounds the texts of one request.

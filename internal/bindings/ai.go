@@ -137,34 +137,8 @@ func (h *aiHandler) run(w http.ResponseWriter, r *http.Request) error {
 // stream runs a model and sends its text piece by piece. What fails before the first
 // piece is an answer; after it the connection is cut, which the worker's reader sees.
 func stream(w http.ResponseWriter, run func(emit func(*chat.Delta) error) error) error {
-	rc := http.NewResponseController(w)
-	var events wire.NativeStream
-	send := func(text []byte) error {
-		if _, err := w.Write(text); err != nil {
-			return err
-		}
-		return rc.Flush()
-	}
-	began := false
-	err := run(func(d *chat.Delta) error {
-		if !began {
-			began = true
-			w.Header()["Content-Type"] = []string{"text/event-stream"}
-			w.Header()["Date"] = nil
-			w.WriteHeader(http.StatusOK)
-		}
-		text, err := events.Delta(d)
-		if err != nil || len(text) == 0 {
-			return err
-		}
-		return send(text)
-	})
-	if err == nil {
-		var text []byte
-		if text, err = events.End(); err == nil {
-			err = send(text)
-		}
-	}
+	w.Header()["Date"] = nil
+	began, err := wire.Stream(w, run, &wire.NativeStream{})
 	if err != nil && began {
 		return &cutError{err}
 	}

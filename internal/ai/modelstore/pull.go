@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/selvage-dev/selvage/internal/ai/fault"
+	"github.com/selvage-dev/selvage/internal/ai/pause"
 )
 
 const (
@@ -94,7 +95,7 @@ func (d *download) file(ctx context.Context, f File) (File, error) {
 	var err error
 	for try := range maxTries {
 		if try > 0 {
-			if err := sleep(ctx, time.Duration(try)*time.Second/2); err != nil {
+			if err := pause.For(ctx, time.Duration(try)*time.Second/2); err != nil {
 				return f, err
 			}
 		}
@@ -115,17 +116,6 @@ func (d *download) file(ctx context.Context, f File) (File, error) {
 		return f, err
 	}
 	return d.verify(f, final)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // fetch appends what is missing of a file.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/ai/fault"
+	"github.com/selvage-dev/selvage/internal/ai/pause"
 )
 
 // Options of a [Server]; zero fields take the defaults that are named.
@@ -28,7 +29,7 @@ type Options struct {
 	URL *url.URL
 	Key string // "" for none
 	// FirstByte is how long an answer may take to begin, Stall how long a stream may
-	// pause; 2 minutes and 1.
+	// between; 2 minutes and 1.
 	FirstByte, Stall time.Duration
 	Now              func() time.Time // time.Now
 }
@@ -101,7 +102,7 @@ func (s *Server) post(ctx context.Context, path string, body []byte) (*http.Resp
 		e.RetryAfter = wait
 		return nil, e
 	}
-	pause := firstWait
+	between := firstWait
 	for try := 1; ; try++ {
 		res, f := s.try(ctx, path, body)
 		if ctx.Err() != nil {
@@ -118,21 +119,10 @@ func (s *Server) post(ctx context.Context, path string, body []byte) (*http.Resp
 		if !f.again || try == maxTries {
 			return nil, f.fault
 		}
-		if err := sleep(ctx, max(pause, f.wait)); err != nil {
+		if err := pause.For(ctx, max(between, f.wait)); err != nil {
 			return nil, err
 		}
-		pause *= 2
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+		between *= 2
 	}
 }
 
