@@ -21,3 +21,15 @@ export function ask(url, { method = "GET", headers = {}, body } = {}) {
     request.end(body);
   });
 }
+
+// until tries an assertion again until it holds, for at most 10 s: what was written to an index
+// is found a moment later.
+export async function until(holds) {
+  for (const end = Date.now() + 10_000; ; await new Promise((next) => setTimeout(next, 50))) {
+    try {
+      return await holds();
+    } catch (e) {
+      if (Date.now() > end) throw e;
+    }
+  }
+}

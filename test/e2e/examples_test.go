@@ -23,6 +23,8 @@ func TestExamples(t *testing.T) {
 	for name, env := range map[string]map[string]string{
 		"pattern-1-site-and-api":       {"SITE": site("pattern1-site"), "API": worker("pattern1-api"), "API_TOKEN": "a-token-of-the-tests"},
 		"pattern-2-database":           {"URL": worker("pattern2-database")},
+		"pattern-3-semantic-search":    {"URL": worker("pattern3-search")},
+		"workflow-2-vector-search":     {"SITE": site("workflow2-search"), "ADMIN_TOKEN": "a-token-of-the-tests"},
 		"workflow-1-site-api-database": {"SITE": site("workflow1-site"), "API": worker("workflow1-api")},
 	} {
 		t.Run(name, func(t *testing.T) {
