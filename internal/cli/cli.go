@@ -114,7 +114,7 @@ own machine, with stock workerd, driven by the unmodified wrangler.`,
 	root.AddCommand(
 		a.up(), a.env(), a.status(), a.logs(), a.token(), a.egress(), a.zone(), a.trigger(), a.kv(), a.d1(), a.whoami(),
 		a.deploy(), a.rollback(), a.versions(), a.deployments(), a.secret(), a.delete(),
-		a.config(), a.doctor(), a.version(),
+		a.config(), a.doctor(), a.version(), a.newApp(),
 	)
 	root.AddCommand(a.tail())
 	root.AddCommand(a.vectorize())
