@@ -55,6 +55,7 @@ func suites() []suite {
 		{"kernels", vectorKernels},
 		{"vectorize-binding", vectorizeBinding},
 		{"vectorize-live", vectorizeLive},
+		{encoderSuite, encoders},
 	}
 }
 
