@@ -35,6 +35,9 @@ func (s encoderShape) String() string {
 // encoders compares our encoder with ONNX Runtime in 8 bits on a model of BERT-base's
 // shape, and both with ONNX Runtime in float32.
 func encoders(ctx context.Context, b *bench) error {
+	if out, err := exec.CommandContext(ctx, "scripts/bench-encoder").CombinedOutput(); err != nil {
+		return fmt.Errorf("scripts/bench-encoder: %w: %s", err, out)
+	}
 	fmt.Printf("  kernels: %s\n", kernels.Level())
 	spec := infertest.Base()
 	dir, err := os.MkdirTemp(b.dir, "base")
@@ -45,9 +48,9 @@ func encoders(ctx context.Context, b *bench) error {
 		return err
 	}
 	names := map[bool]string{}
-	for _, int8 := range []bool{false, true} {
-		names[int8] = filepath.Join(dir, fmt.Sprintf("int8-%v.onnx", int8))
-		if err := writeONNX(names[int8], &spec, int8); err != nil {
+	for _, bytes := range []bool{false, true} {
+		names[bytes] = filepath.Join(dir, fmt.Sprintf("bytes-%v.onnx", bytes))
+		if err := writeONNX(names[bytes], &spec, bytes); err != nil {
 			return err
 		}
 	}

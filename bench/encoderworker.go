@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// encoderModel is a name of the catalogue; the weights are seeded ones of its shape.
+	// The encoderModel is one of the catalogue; its weights are seeded ones of the same shape.
 	encoderModel  = "@cf/baai/bge-small-en-v1.5"
 	encoderScript = `export default { async fetch(request, env) {
 	const { data } = await env.AI.run("` + encoderModel + `", { text: await request.text() });

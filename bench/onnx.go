@@ -15,7 +15,7 @@ type onnxGraph struct {
 	message protobuf
 	nodes   int
 	tensors map[string]*infertest.Tensor
-	int8    bool
+	bytes   bool // weights have 8 bits
 }
 
 // protobuf is a message that is being written.
@@ -135,7 +135,7 @@ func (g *onnxGraph) linear(x, name string) string {
 	out, in := t.Shape[0], t.Shape[1]
 	w := t.Data()
 	bias := g.weight(name + ".bias")
-	if !g.int8 {
+	if !g.bytes {
 		turned := make([]float32, len(w))
 		for o := range out {
 			for i := range in {
@@ -207,8 +207,8 @@ func (g *onnxGraph) layer(x, mask string, l int) string {
 }
 
 // writeONNX writes an embedding model of the family "bert".
-func writeONNX(path string, s *infertest.Spec, int8 bool) error {
-	g := &onnxGraph{tensors: map[string]*infertest.Tensor{}, int8: int8}
+func writeONNX(path string, s *infertest.Spec, bytes bool) error {
+	g := &onnxGraph{tensors: map[string]*infertest.Tensor{}, bytes: bytes}
 	ts := s.Tensors()
 	for i := range ts {
 		g.tensors[ts[i].Name] = &ts[i]

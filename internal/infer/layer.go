@@ -49,7 +49,7 @@ func (b *batch) run(l *layer, next *linear) {
 }
 
 func (b *batch) mul(l *linear, m int, f kernels.Finish) {
-	b.team.do(b.s, l.parts(m), 1, func(s *scratch, from, to int) {
+	b.team.do(b.s, l.parts(m), b.team.share(l.parts(m)), func(s *scratch, from, to int) {
 		l.mul(s, &b.in, m, from, to, f)
 	})
 }

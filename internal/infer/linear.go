@@ -88,20 +88,28 @@ func (in *input) load(l *linear, i int, x []float32) {
 	}
 }
 
-// blockRows is how many rows of the input a pass over a matrix takes: they stay
-// in the second-level cache while the matrix streams by.
-const blockRows = 16 * kernels.Rows
+// blockBytes is what the rows of the input have that a pass over a matrix takes: they
+// stay in the second-level cache while the matrix streams by.
+const blockBytes = 16 * kernels.Rows * 3072
+
+// blockRows is how many rows a pass takes, whole tiles.
+func (l *linear) blockRows() int {
+	return max(1, blockBytes/l.in/kernels.Rows) * kernels.Rows
+}
 
 // mul computes panels [from, to) of the product, counted over blocks of rows:
 // first all panels of the first block.
 func (l *linear) mul(s *scratch, in *input, m, from, to int, f kernels.Finish) {
-	panels := l.out / kernels.Cols
+	panels, blockRows := l.out/kernels.Cols, l.blockRows()
 	dst, residual := f.Dst, f.Residual
 	for i := from; i < to; i++ {
 		p := i % panels
 		n := p * kernels.Cols
 		first := i / panels * blockRows
 		f.Bias = l.bias[n : n+kernels.Cols]
+		if l.float == nil && i+1 < to {
+			s.tile.Ahead(l.int8.Panel((i + 1) % panels))
+		}
 		for r := first; r < min(m, first+blockRows); r += kernels.Rows {
 			rows := min(kernels.Rows, m-r)
 			f.Dst = dst[r*f.LdDst+n:]
@@ -127,7 +135,7 @@ func (l *linear) mul(s *scratch, in *input, m, from, to int, f kernels.Finish) {
 
 // parts is how many panels mul counts for m rows.
 func (l *linear) parts(m int) int {
-	return (m + blockRows - 1) / blockRows * (l.out / kernels.Cols)
+	return (m + l.blockRows() - 1) / l.blockRows() * (l.out / kernels.Cols)
 }
 
 const (

@@ -3,16 +3,16 @@ package kernels
 import "golang.org/x/sys/cpu"
 
 //go:noescape
-func int8x12Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+func int8x12Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32, ahead *int8)
 
 //go:noescape
-func int8x8Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+func int8x8Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32, ahead *int8)
 
 //go:noescape
-func int8x4Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+func int8x4Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32, ahead *int8)
 
 //go:noescape
-func int8x1Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+func int8x1Avx512(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32, ahead *int8)
 
 //go:noescape
 func float32x12Avx512(a *float32, lda int, b *float32, ldb, k int, c *float32, ldc int)
@@ -25,6 +25,18 @@ func float32x4Avx512(a *float32, lda int, b *float32, ldb, k int, c *float32, ld
 
 //go:noescape
 func float32x1Avx512(a *float32, lda int, b *float32, ldb, k int, c *float32, ldc int)
+
+//go:noescape
+func int8x2Avx2(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32, ahead *int8)
+
+//go:noescape
+func int8x1Avx2(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32, ahead *int8)
+
+//go:noescape
+func float32x3Avx2(a *float32, lda int, b *float32, ldb, k int, c *float32, ldc int)
+
+//go:noescape
+func float32x1Avx2(a *float32, lda int, b *float32, ldb, k int, c *float32, ldc int)
 
 //go:noescape
 func quantizeAvx512(dst *uint8, x, mask *float32, n int) float32
@@ -52,6 +64,13 @@ func usable() []set {
 			softmax:   softmaxAvx512,
 			finish:    finishAvx512,
 		})
+	}
+	if x.HasAVX2 && x.HasFMA {
+		s := portable()
+		s.name = "avx2"
+		s.int8 = []tileInt8{{2, int8x2Avx2}, {1, int8x1Avx2}}
+		s.float32 = []tileFloat32{{3, float32x3Avx2}, {1, float32x1Avx2}}
+		sets = append(sets, s)
 	}
 	return append(sets, portable())
 }

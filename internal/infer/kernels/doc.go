@@ -4,7 +4,8 @@
 //
 // Each operation has a portable version in Go, which defines it, and versions
 // in assembly; which one runs is decided once, at start, by what the processor
-// says it can do, and [Level] names the choice. All versions of an integer
+// says it can do, and [Level] names the choice (GODEBUG=cpu.avx512f=off makes it
+// AVX2 where both are there). All versions of an integer
 // product give the same number. Those of a float operation add in different
 // orders and agree to rounding.
 //
@@ -17,6 +18,10 @@
 // byte. What that adds to a product, 128 times the sum of a column, is the
 // panel's offset, and is taken off inside.
 //
+// Tiles in assembly are written by a generator: "go generate" runs it.
+//
 // Operations panic when a slice is too short for what the numbers say, as a
 // slice expression would; nothing is read or written beyond it.
 package kernels
+
+//go:generate go run ./gen

@@ -25,10 +25,11 @@ type set struct {
 	finish    func(f *finish)
 }
 
-// tileInt8 sets c[rows×32] to A·B; a's rows are lda bytes apart.
+// tileInt8 sets c[rows×32] to A·B; a's rows are lda bytes apart. It asks the memory for
+// 16 bytes at ahead for each k, which will be read next; they may lie outside of anything.
 type tileInt8 struct {
 	rows int
-	run  func(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32)
+	run  func(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32, ahead *int8)
 }
 
 // tileFloat32 sets c[rows×32] to A·B; b's rows are ldb bytes apart, so that a

@@ -20,7 +20,7 @@ func portable() set {
 	}
 }
 
-func int8Go(a *uint8, _ int, b *int8, _ *int32, k4 int, c *int32) {
+func int8Go(a *uint8, _ int, b *int8, _ *int32, k4 int, c *int32, _ *int8) {
 	as, bs := unsafe.Slice(a, 4*k4), unsafe.Slice(b, 4*k4*Cols)
 	out := (*[Cols]int32)(unsafe.Pointer(c))
 	*out = [Cols]int32{}

@@ -4,9 +4,17 @@ import "fmt"
 
 // Tile is the scratch that a tile of a product is computed in.
 type Tile struct {
+	ahead  []int8
 	ints   [Rows * Cols]int32
 	floats [Rows * Cols]float32
 }
+
+// Ahead says which panel comes after the one that is used now. While [Tile.Int8] computes,
+// it is brought nearer from memory, a part with each tile.
+func (t *Tile) Ahead(panel []int8) { t.ahead = panel }
+
+// aheadBytes is what a tile asks for ahead, for each k: half of a panel.
+const aheadBytes = 16
 
 // Int8 sets the first rows of the tile to A·B: A has rows of len(off-set-free)
 // k bytes, lda apart, stored with 128 added; panel has k·32 bytes; off is 128
@@ -22,7 +30,12 @@ func (t *Tile) Int8(rows int, a []uint8, lda int, panel []int8, off []int32) {
 	}
 	for r := 0; r < rows; {
 		f := pickInt8(rows - r)
-		f.run(&a[r*lda], lda, &panel[0], &off[0], k/4, &t.ints[r*Cols])
+		ahead := &panel[0] // near already
+		if len(t.ahead) > 0 {
+			ahead = &t.ahead[0]
+			t.ahead = t.ahead[min(len(t.ahead), aheadBytes*k):]
+		}
+		f.run(&a[r*lda], lda, &panel[0], &off[0], k/4, &t.ints[r*Cols], ahead)
 		r += f.rows
 	}
 }
