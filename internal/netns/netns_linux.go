@@ -27,7 +27,7 @@ func New() (*NS, error) {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(LoopbackUp(), allowLowPorts()); err != nil {
+		if err := errors.Join(LoopbackUp(), AllowLowPorts()); err != nil {
 			return errors.Join(err, f.Close())
 		}
 		n = &NS{f}
@@ -119,13 +119,23 @@ func LoopbackUp() error {
 	return os.NewSyscallError("ioctl", unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req))
 }
 
-// allowLowPorts lets every user listen on ports below 1024: root of a user namespace
+// AllowLowPorts lets every user of the namespace that the caller is in listen on ports
+// below 1024: root of a user namespace
 // has no rights over a network namespace that was made outside of it.
-func allowLowPorts() error {
+func AllowLowPorts() error {
 	f, err := os.OpenFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString("0")
 	return errors.Join(err, f.Close())
+}
+
+// At returns the namespace that a path below /proc leads to. The caller Closes it.
+func At(path string) (*NS, error) {
+	f, err := os.Open(path) //nolint:gosec // the caller's, of a process of its own
+	if err != nil {
+		return nil, fmt.Errorf("netns: %w", err)
+	}
+	return &NS{f}, nil
 }

@@ -115,3 +115,8 @@ func (w *lineWriter) flush() {
 	}
 	w.n = 0
 }
+
+// Lines returns a writer that passes on what is copied into it line by line, as
+// [Spec] says of a process's output. Its ReadFrom also delivers a last line that
+// does not end.
+func Lines(fn func(line []byte)) io.ReaderFrom { return &lineWriter{emit: fn} }

@@ -50,6 +50,11 @@ type Spec struct {
 	// that is not lines: a pipe, say, whose reader takes its time. It still belongs
 	// to the caller, who closes it when Start has returned.
 	StdoutFile *os.File
+	// StderrFile is the same for its standard error.
+	StderrFile *os.File
+	// OwnTree makes the process the first of a process namespace and gives it a mount
+	// namespace: with it ends all that it started, and what it mounted. It needs root.
+	OwnTree bool
 	// Sandbox confines the process; nil runs it as the platform's own user with
 	// all that this user may do. Dir must be an absolute path then, and is what
 	// the process sees as its working directory.
@@ -103,6 +108,12 @@ func start(ctx context.Context, s Spec, probe bool) (*Process, error) {
 	}
 	if s.StdoutFile != nil {
 		cmd.Stdout = s.StdoutFile
+	}
+	if s.StderrFile != nil {
+		cmd.Stderr = s.StderrFile
+	}
+	if s.OwnTree {
+		ownTree(cmd.SysProcAttr)
 	}
 	if s.Sandbox != nil && s.Sandbox.Isolation.Active() {
 		arg, err := s.Sandbox.helperArg(&s, probe)

@@ -16,6 +16,9 @@ func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
+// ownTree is what Spec.OwnTree says.
+func ownTree(attr *syscall.SysProcAttr) { attr.Cloneflags |= unix.CLONE_NEWPID | unix.CLONE_NEWNS }
+
 // waitExit blocks until the process has exited but leaves it to be reaped, so
 // that its id cannot be reused while its group is killed. It returns false when
 // it cannot do that.
