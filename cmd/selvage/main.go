@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/selvage-dev/selvage/internal/cli"
+	"github.com/selvage-dev/selvage/internal/instances/keeper"
 	"github.com/selvage-dev/selvage/internal/sandbox"
 )
 
@@ -21,6 +22,9 @@ var (
 func main() {
 	if sandbox.IsHelper(os.Args) {
 		os.Exit(sandbox.Main(os.Args[1]))
+	}
+	if keeper.IsKeeper(os.Args) {
+		os.Exit(keeper.Main())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	stop := make(chan os.Signal, 2)

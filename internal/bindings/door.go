@@ -33,6 +33,7 @@ type door struct {
 
 	servers []io.Closer
 	onClose []func()
+	busy    func() bool // nil: never, see Busy
 
 	// handlers counts handlers in flight; closing forbids new ones. The mutex
 	// keeps the first Add from racing with Wait.
@@ -96,6 +97,10 @@ func (d *door) enter() bool {
 	d.handlers.Add(1)
 	return true
 }
+
+// Busy reports whether something runs for the process although it may have no
+// request in flight.
+func (d *door) Busy() bool { return d.busy != nil && d.busy() }
 
 // Close implements io.Closer; see [Server.Open].
 func (d *door) Close() error {

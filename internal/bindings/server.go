@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/selvage-dev/selvage/internal/cache"
+	"github.com/selvage-dev/selvage/internal/instances"
 	"github.com/selvage-dev/selvage/internal/ratelimit"
 	"github.com/selvage-dev/selvage/internal/tail"
 	"github.com/selvage-dev/selvage/internal/workers"
@@ -69,6 +70,9 @@ type Options struct {
 	D1 D1
 	// Vectorize holds the indexes of [workers.DoorSpec].VectorIndexes; nil when no version has any.
 	Vectorize Vectorize
+	// Instances runs the containers of versions with [workers.DoorSpec].Containers; nil
+	// when none has any.
+	Instances *instances.Service
 	// AI runs the models of versions with [workers.DoorSpec].AI; nil when none has it.
 	AI     AI
 	Limits Limits
@@ -225,6 +229,9 @@ func (s *Server) openServices(ctx context.Context, d *door, e *egress, dir strin
 		}
 	}
 	if err := s.listenAI(ctx, d, e, dir, &spec); err != nil {
+		return err
+	}
+	if err := s.listenContainers(ctx, d, dir, &spec); err != nil {
 		return err
 	}
 	return s.listenVectorize(ctx, d, e, dir, spec)

@@ -117,6 +117,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		Tails:      s.tails,
 		Vectorize:  s.vectorize,
 		AI:         s.ai,
+		Instances:  s.instances,
 	})
 	if err := s.registry.Register(s.bindings); err != nil {
 		return fmt.Errorf("register the metrics of the bindings: %w", err)
@@ -144,6 +145,7 @@ func (s *Server) openWorkers(ctx context.Context) error {
 		Databases:          s.d1,
 		VectorIndexes:      s.vectorize,
 		AI:                 true,
+		Containers:         s.instances.Unavailable,
 		IssueTicket:        s.issueTicket,
 		VerifyTicket:       s.verifyTicket,
 		OnLog:              s.workerLog,

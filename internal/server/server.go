@@ -28,6 +28,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/config"
 	"github.com/selvage-dev/selvage/internal/d1"
 	"github.com/selvage-dev/selvage/internal/edge"
+	"github.com/selvage-dev/selvage/internal/instances"
 	"github.com/selvage-dev/selvage/internal/kv"
 	"github.com/selvage-dev/selvage/internal/pages"
 	"github.com/selvage-dev/selvage/internal/ratelimit"
@@ -65,6 +66,7 @@ type Server struct {
 	vectorize *vectorize.Service
 	ai        *ai.Service
 	images    *registry.Service
+	instances *instances.Service
 	workers   *workers.Service
 	tails     *tail.Hub
 	edge      *edge.Server
@@ -140,6 +142,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"open the registry of images", s.openImages},
 		{"prepare workerd", s.openRuntime},
 		{"confine the workers", s.openIsolation},
+		{"open the containers", s.openInstances},
 		{"open the caches", s.openCaches},
 		{"open the workers", s.openWorkers},
 		{"open the sites", s.openPages},

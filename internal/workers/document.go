@@ -34,6 +34,9 @@ type document struct {
 	// them by migrations.
 	ObjectExports map[string]ObjectExport `json:"object_exports,omitempty"`
 
+	// Containers are the classes of which each object has a container.
+	Containers []ContainerClass `json:"containers,omitempty"`
+
 	// Entrypoints are the exports that service bindings can name; nil when they
 	// are not known, as of versions of older releases.
 	Entrypoints *[]string `json:"entrypoints,omitempty"`

@@ -75,7 +75,8 @@ func (s *Service) launch(ctx context.Context, u *unit, claim *objectClaim) (_ *I
 	doors, err = s.o.Doors.Open(ctx, dir, DoorSpec{
 		Account: u.scope.account, Script: u.scope.script, Version: u.version, Site: site, Egress: egress,
 		KV: u.doc.kvDoors(), CacheZone: cacheZone(u.scope), RateLimits: u.doc.rateLimits(), D1: u.doc.d1Doors(), VectorIndexes: u.doc.vectorDoors(), AI: u.doc.bindsAI(),
-		Services: append(services, s.objectDoors(u, claim)...),
+		Containers: u.doc.containerClasses(claim),
+		Services:   append(services, s.objectDoors(u, claim)...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("workers: open doors for %s: %w", u.scope.script, err)
@@ -157,7 +158,7 @@ func (s *Service) evict() {
 		if closing {
 			return // one is on its way out already
 		}
-		if n == 0 && (oldest == nil || in.lastUsed.Before(oldest.lastUsed)) {
+		if n == 0 && !in.hasContainers() && (oldest == nil || in.lastUsed.Before(oldest.lastUsed)) {
 			oldest = in
 		}
 	}
@@ -211,6 +212,7 @@ func (s *Service) worker(u *unit, claim *objectClaim) (*workerd.Worker, error) {
 		}
 	}
 	u.addObjects(w, claim)
+	u.addContainers(w)
 	for i := range u.doc.Bindings {
 		b := &u.doc.Bindings[i]
 		if b.Type == typeAssets {

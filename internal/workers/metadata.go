@@ -51,7 +51,7 @@ func metadataKeys() map[string]metadataKey {
 		"package_dependencies": {ignored: true}, // names from package.json, for statistics
 		"code_update_strategy": {ignored: true}, // how objects move to new code; see handOver
 
-		"containers":               {later: "Containers"},
+		"containers":               {read: readContainers},
 		"capnp_schema":             {later: "Cap'n Proto schemas"},
 		"streaming_tail_consumers": {later: "streaming tail consumers"},
 	}

@@ -67,6 +67,9 @@ type Upload struct {
 	Migrations    *Migrations             `json:"migrations,omitempty"`
 	ObjectExports map[string]ObjectExport `json:"exports,omitempty"`
 
+	// Containers are the classes of which each object has a container.
+	Containers []ContainerClass `json:"containers,omitempty"`
+
 	Origin Origin `json:"-"`
 }
 

@@ -38,6 +38,8 @@ type DoorSpec struct {
 
 	VectorIndexes []VectorDoor // one for each vector index that the version binds
 	AI            bool         // whether the version binds Workers AI
+
+	Containers []string // the classes of its objects that have containers
 }
 
 // Runtime starts processes. See [Workerd].
@@ -147,6 +149,10 @@ type Options struct {
 	VectorIndexes VectorIndexes
 	// AI says that models can be bound; without it bindings to them are refused.
 	AI bool
+
+	// Containers says why no containers can be run here, nil when they can; without it
+	// uploads that name some are refused.
+	Containers func() error
 
 	IssueTicket  func(Ticket) string
 	VerifyTicket func(token, action string) (Ticket, error)

@@ -246,6 +246,9 @@ func (s *Service) stopIdle(at time.Time) int {
 	idle := time.Duration(s.idle.Load())
 	for in := range s.running {
 		in.observe(at)
+		if in.hasContainers() {
+			in.lastUsed = at
+		}
 		if at.Sub(in.lastUsed) < idle {
 			continue
 		}

@@ -242,7 +242,7 @@ func TestDecodeMetadata(t *testing.T) {
 		t.Errorf("upload = %+v", u)
 	}
 	for raw, want := range map[string]string{
-		`{"containers":[{"name":"a"}]}`:    "Containers",
+		`{"containers":[{"name":"a"}]}`:    "class",
 		`{"what_is_this":1}`:               "what_is_this",
 		`{"bindings":{}}`:                  "bindings",
 		`{"tail_consumers":{"service":1}}`: "tail_consumers",

@@ -238,7 +238,10 @@ func (s *Service) document(ctx context.Context, sc scope, u *Upload, latest *ver
 		MainModule: u.MainModule, BodyPart: u.BodyPart,
 		CompatibilityDate: u.CompatibilityDate, CompatibilityFlags: u.CompatibilityFlags,
 		Limits: u.Limits, Placement: u.Placement, ObjectExports: u.ObjectExports, Cache: u.Cache, Site: u.Site,
-		Annotations: maps.Clone(u.Annotations), Origin: u.Origin,
+		Annotations: maps.Clone(u.Annotations), Origin: u.Origin, Containers: u.Containers,
+	}
+	if err := s.checkContainers(u); err != nil {
+		return nil, err
 	}
 	if doc.Bindings, doc.Modules, err = s.resolveBindings(sc, u, modules, old); err != nil {
 		return nil, err

@@ -97,9 +97,20 @@ type Resources struct {
 // Container is one container. Its methods are safe for concurrent use.
 type Container interface {
 	ID() string
+	Lifecycle
 	// Network is the container's network namespace; it belongs to the container and
 	// is good until Remove.
 	Network() *netns.NS
+	// Exec starts another process in it.
+	Exec(ctx context.Context, e ExecSpec) (Process, error)
+	// Files opens the root of its files, to be read and written from outside; the
+	// caller closes it.
+	Files() (Files, error)
+	Stats() (Stats, error)
+}
+
+// Lifecycle is the part of a Container that runs it and ends it.
+type Lifecycle interface {
 	Start(ctx context.Context) error
 	// Done is closed when its first process has ended.
 	Done() <-chan struct{}
@@ -107,12 +118,6 @@ type Container interface {
 	Exit() Exit
 	// Signal goes to the first process.
 	Signal(sig syscall.Signal) error
-	// Exec starts another process in it.
-	Exec(ctx context.Context, e ExecSpec) (Process, error)
-	// Open returns the root of its files, to be read and written from outside; the
-	// caller closes it.
-	Files() (Files, error)
-	Stats() (Stats, error)
 	// Remove ends it and all that it left. The context bounds the waiting.
 	Remove(ctx context.Context) error
 }

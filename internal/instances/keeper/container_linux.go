@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,8 +82,8 @@ func (c *container) create(ctx context.Context, stdout, stderr *os.File) error {
 func mountOverlay(target string, lower []string, upper, work string) error {
 	var options strings.Builder
 	options.WriteString("lowerdir=")
-	for i := len(lower) - 1; i >= 0; i-- { // overlayfs wants the highest first
-		options.WriteString(lower[i])
+	for i, dir := range slices.Backward(lower) { // overlayfs wants the highest first
+		options.WriteString(dir)
 		if i > 0 {
 			options.WriteString(":")
 		}
@@ -201,7 +202,7 @@ func (c *container) start() error {
 		return errors.New("the container has ended")
 	}
 	fifo := filepath.Join(c.m.dir, state, c.id, "exec.fifo")
-	f, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0) //nolint:gosec // runc made it in our folder
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}

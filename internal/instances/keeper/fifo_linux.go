@@ -34,7 +34,9 @@ func waitReadable(f *os.File, ended <-chan struct{}) error {
 		return err
 	case <-ended:
 		_ = f.SetReadDeadline(time.Unix(1, 0))
-		<-got
+		if err := <-got; err == nil {
+			return nil // it began, and was quick
+		}
 		return errors.New("the container ended before its program began")
 	}
 }

@@ -73,7 +73,9 @@ func Start(ctx context.Context, o Options) (*Keeper, error) {
 	proc, err := supervise.Start(ctx, supervise.Spec{
 		Path: o.Helper, Args: []string{Name}, Env: []string{envDir + "=" + o.Dir, envRunc + "=" + o.Runc},
 		Dir: "/", ExtraFiles: []*os.File{theirs}, OwnTree: true,
-		Stderr: func(line []byte) { log.WarnContext(context.WithoutCancel(ctx), "the keeper of containers says", "text", string(line)) },
+		Stderr: func(line []byte) {
+			log.WarnContext(context.WithoutCancel(ctx), "the keeper of containers says", "text", string(line))
+		},
 	})
 	_ = theirs.Close()
 	if err != nil {

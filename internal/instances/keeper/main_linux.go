@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// controlFD is the keeper's end of the socket.
+	// The descriptor of the keeper's end of the socket.
 	controlFD = 3
 
 	envDir  = "SELVAGE_KEEPER_DIR"

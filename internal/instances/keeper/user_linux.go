@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxUsers bounds what is read of a container's passwd and group, in bytes.
+	// Bound of what is read of a container's passwd and group, in bytes.
 	maxUsers = 1 << 20
 	maxGroup = 64    // supplementary groups
 	maxID    = 65535 // the last id of the user namespace

@@ -144,8 +144,8 @@ func (h hierarchy) stats(group string) (driver.Stats, error) {
 	cpu, _ := readNumber(h.file("cpuacct", group, "cpuacct.usage"))
 	s.CPU = time.Duration(cpu)
 	s.PIDs, _ = readNumber(h.file("pids", group, "pids.current"))
-	text, _ := os.ReadFile(h.file("blkio", group, "blkio.throttle.io_service_bytes")) //nolint:gosec // a group of ours
-	for line := range strings.Lines(string(text)) {                                   // "8:0 Read 4096"
+	text, _ := os.ReadFile(h.file("blkio", group, "blkio.throttle.io_service_bytes"))
+	for line := range strings.Lines(string(text)) { // "8:0 Read 4096"
 		f := strings.Fields(line)
 		if len(f) != 3 {
 			continue
@@ -170,7 +170,7 @@ func (h hierarchy) statsUnified(group string) (driver.Stats, error) {
 	s.Memory = usage - readField(h.file("", group, "memory.stat"), "inactive_file")
 	s.CPU = time.Duration(readField(h.file("", group, "cpu.stat"), "usage_usec")) * time.Microsecond
 	s.PIDs, _ = readNumber(h.file("", group, "pids.current"))
-	text, _ := os.ReadFile(h.file("", group, "io.stat")) //nolint:gosec // a group of ours
+	text, _ := os.ReadFile(h.file("", group, "io.stat"))
 	for field := range strings.FieldsSeq(string(text)) { // "8:0 rbytes=4096 wbytes=0 …"
 		key, value, _ := strings.Cut(field, "=")
 		n, _ := strconv.ParseInt(value, 10, 64)

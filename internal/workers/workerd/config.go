@@ -77,7 +77,10 @@ func (p *plan) estimate() int {
 		n += len(f) + each
 	}
 	for _, o := range p.worker.Objects {
-		n += len(o.Class) + len(o.Key) + each
+		n += 2*len(o.Class) + len(o.Key) + each
+		for _, name := range o.Images {
+			n += 2*len(name) + len(o.Class) + each
+		}
 	}
 	n += len(p.worker.Storage) + len(p.prelude)
 	if p.objects != nil {
@@ -227,6 +230,7 @@ func (p *plan) encodeWorker(b *builder, s capnp.Struct) {
 	}
 	encodeBindings(b, s, workerBindings, bindings)
 	encodeObjects(b, s, w)
+	encodeContainers(b, s, w)
 }
 
 // flags returns the worker's compatibility flags. A script in service-worker

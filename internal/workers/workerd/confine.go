@@ -33,6 +33,9 @@ func (l *Launcher) confine(ctx context.Context, spec *supervise.Spec, w *Worker)
 	spec.Sandbox = &supervise.Sandbox{
 		Isolation: l.Isolation, Program: programInside, ReadOnly: files, Writable: w.writable(),
 	}
+	if w.Containers != "" {
+		spec.Sandbox.Loopback = 1
+	}
 	return nil
 }
 

@@ -19,6 +19,10 @@ type ObjectClass struct {
 	Key string
 	// SQL says that the objects may use the SQL interface of their storage.
 	SQL bool
+	// Container says that each object has one; Images are the names of those that it
+	// can choose from.
+	Container bool
+	Images    []string
 }
 
 // validateObjects checks what the platform itself put together.
@@ -64,6 +68,7 @@ func encodeObjects(b *builder, worker capnp.Struct, w *Worker) {
 		if o.SQL {
 			b.flag(s, objectEnableSQL)
 		}
+		encodeContainer(b, s, &o)
 	}
 	if w.Storage == "" {
 		worker.SetUint16(workerStorage, workerStorageInMemory)

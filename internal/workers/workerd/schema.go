@@ -71,6 +71,11 @@ const (
 	workerObjects        = 5
 	workerCacheOutbound  = 7
 	workerLocalDisk      = 8
+	workerDocker         = 12
+
+	// The tag of containerEngine: byte offset and value.
+	workerEngine       = 4
+	workerEngineDocker = 1
 
 	// The tag of durableObjectStorage: byte offset and values.
 	workerStorage          = 2
@@ -84,7 +89,29 @@ const (
 	objectPtrs      = 3
 	objectClass     = 0
 	objectKey       = 1
+	objectContainer = 2
 	objectEnableSQL = 17 // bit
+)
+
+// From "struct Worker.DurableObjectNamespace.ContainerOptions": 0 bytes, 3 ptrs.
+const (
+	containerPtrs   = 3
+	containerImage  = 0
+	containerImages = 2
+)
+
+// From "struct Worker.DurableObjectNamespace.ContainerOptions.NamedImage": 0 bytes, 2 ptrs.
+const (
+	namedImagePtrs  = 2
+	namedImageName  = 0
+	namedImageImage = 1
+)
+
+// From "struct Worker.DockerConfiguration": 0 bytes, 3 ptrs.
+const (
+	dockerPtrs    = 3
+	dockerSocket  = 0
+	dockerGateway = 1
 )
 
 // From "struct Worker.Binding.DurableObjectNamespaceDesignator": 0 bytes, 3 ptrs.

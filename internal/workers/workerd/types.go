@@ -43,6 +43,10 @@ type Worker struct {
 	// While it lives it holds the locks on them, also when the platform died.
 	// They still belong to the caller, who may close them when Start returned.
 	Locks []*os.File
+	// Containers is the file name of the socket, in the private folder, that runs the
+	// containers of its objects. The process then has loopback, on which they are
+	// reached. Empty: they have none.
+	Containers string
 	// Sockets are those on which other processes call the worker, beside the one
 	// for visitors; see [Socket].
 	Sockets []Socket

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/instances/driver"
+	"github.com/selvage-dev/selvage/internal/supervise"
 )
 
 // Run runs the tests on a driver, which stays the caller's.
@@ -51,30 +52,23 @@ func Run(t *testing.T, d driver.Driver) {
 func Layer(tb testing.TB, shift int) string {
 	tb.Helper()
 	dir := filepath.Join(tb.TempDir(), "layer")
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "etc"), 0o755); err != nil { //nolint:gosec // users of the container pass through
 		tb.Fatal(err)
 	}
 	Guest(tb, filepath.Join(dir, "guest"))
-	if err := os.MkdirAll(filepath.Join(dir, "etc"), 0o755); err != nil {
-		tb.Fatal(err)
-	}
 	write(tb, filepath.Join(dir, "etc/passwd"), "root:x:0:0::/:/\nweb:x:33:44::/:/\n")
 	write(tb, filepath.Join(dir, "etc/group"), "web:x:44:\nextra:x:55:other,web\n")
-	err := filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
-		if err != nil {
-			return err
+	for _, name := range []string{".", "guest", "etc", "etc/passwd", "etc/group"} {
+		if err := os.Lchown(filepath.Join(dir, name), shift, shift); err != nil {
+			tb.Fatal(err)
 		}
-		return os.Lchown(path, shift, shift)
-	})
-	if err != nil {
-		tb.Fatal(err)
 	}
 	return dir
 }
 
 func write(tb testing.TB, path, text string) {
 	tb.Helper()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644) //nolint:gosec // a test's, read by users of the container
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -89,10 +83,27 @@ func write(tb testing.TB, path, text string) {
 // Guest builds the guest, a static program.
 func Guest(tb testing.TB, to string) {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), "go", "build", "-o", to, "github.com/selvage-dev/selvage/internal/instances/driver/drivertest/guest") //nolint:gosec // a test's
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-ldflags=-s")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("build the guest: %v\n%s", err, out)
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var mu sync.Mutex
+	var said []string
+	p, err := supervise.Start(tb.Context(), supervise.Spec{
+		Path: tool, Args: []string{"build", "-ldflags=-s", "-o", to, "github.com/selvage-dev/selvage/internal/instances/driver/drivertest/testdata/guest"},
+		Env: append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="),
+		Stderr: func(line []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, string(line))
+		},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	<-p.Done()
+	if err := p.Err(); err != nil {
+		tb.Fatalf("build the guest: %v\n%s", err, strings.Join(said, "\n"))
 	}
 }
 
@@ -197,9 +208,9 @@ func (s *suite) start(t *testing.T, spec driver.Spec) *container {
 func get(c driver.Container, path string) (string, error) {
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		DialContext: func(context.Context, string, string) (conn net.Conn, err error) {
+		DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
 			err = c.Network().Do(func() error {
-				conn, err = net.DialTimeout("tcp4", "127.0.0.1:8080", patience)
+				conn, err = new(net.Dialer).DialContext(ctx, "tcp4", "127.0.0.1:8080")
 				return err
 			})
 			return conn, err
@@ -215,6 +226,7 @@ func get(c driver.Container, path string) (string, error) {
 }
 
 func testServes(t *testing.T, s *suite) {
+	t.Helper()
 	c := s.start(t, s.spec("serve"))
 	c.prints(t, "listening")
 	if got, err := get(c, "/x"); err != nil || got != "guest GET /x" {
@@ -236,6 +248,7 @@ func testServes(t *testing.T, s *suite) {
 }
 
 func testSurroundings(t *testing.T, s *suite) {
+	t.Helper()
 	spec := s.spec("show", "a b", "$c")
 	spec.Env, spec.Dir, spec.Nameserver = []string{"A=1", "PATH=/p", "A=2"}, "/made/here", "127.0.0.53"
 	c := s.start(t, spec)
@@ -255,6 +268,7 @@ func testSurroundings(t *testing.T, s *suite) {
 }
 
 func testUser(t *testing.T, s *suite) {
+	t.Helper()
 	for user, want := range map[string]string{
 		"web": "uid 33 gid 44", "web:root": "", "1000": "uid 1000 gid 0", "1000:7": "uid 1000 gid 7", "33:web": "uid 33 gid 44",
 	} {
@@ -278,6 +292,7 @@ func testUser(t *testing.T, s *suite) {
 }
 
 func testExitCode(t *testing.T, s *suite) {
+	t.Helper()
 	c := s.start(t, s.spec("exit", "42"))
 	if e := c.ends(t); e.Code != 42 || e.OutOfMemory {
 		t.Errorf("%+v", e)
@@ -285,6 +300,7 @@ func testExitCode(t *testing.T, s *suite) {
 }
 
 func testSignals(t *testing.T, s *suite) {
+	t.Helper()
 	c := s.start(t, s.spec("polite"))
 	c.prints(t, "up")
 	if err := c.Signal(syscall.SIGTERM); err != nil {
@@ -307,6 +323,7 @@ func testSignals(t *testing.T, s *suite) {
 }
 
 func testOutput(t *testing.T, s *suite) {
+	t.Helper()
 	c := s.start(t, s.spec("print", "5000"))
 	c.ends(t)
 	if n := strings.Count(c.text(), strings.Repeat("x", 1000)); n != 5000 {
@@ -315,6 +332,7 @@ func testOutput(t *testing.T, s *suite) {
 }
 
 func testFiles(t *testing.T, s *suite) {
+	t.Helper()
 	c, err := s.create(t, s.spec("serve"))
 	if err != nil {
 		t.Fatal(err)

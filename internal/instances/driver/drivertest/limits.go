@@ -20,6 +20,7 @@ func isStartError(err error) bool {
 // testCannotStart holds that what the user got wrong is said as such, and that
 // nothing is left of it.
 func testCannotStart(t *testing.T, s *suite) {
+	t.Helper()
 	for name, change := range map[string]func(*driver.Spec){
 		"no program":         func(p *driver.Spec) { p.Args = nil },
 		"missing program":    func(p *driver.Spec) { p.Args = []string{"/nowhere"} },
@@ -41,6 +42,7 @@ func testCannotStart(t *testing.T, s *suite) {
 }
 
 func testIsolated(t *testing.T, s *suite) {
+	t.Helper()
 	c := s.start(t, s.spec("escape"))
 	c.ends(t)
 	if !strings.Contains(c.text(), "tried all") || strings.Contains(c.text(), "ESCAPED") {
@@ -49,6 +51,7 @@ func testIsolated(t *testing.T, s *suite) {
 }
 
 func testOutOfMemory(t *testing.T, s *suite) {
+	t.Helper()
 	spec := s.spec("memory")
 	spec.Resources.Memory = 32 << 20
 	c := s.start(t, spec)
@@ -58,6 +61,7 @@ func testOutOfMemory(t *testing.T, s *suite) {
 }
 
 func testForkBomb(t *testing.T, s *suite) {
+	t.Helper()
 	spec := s.spec("fork")
 	spec.Resources.PIDs = 40
 	c := s.start(t, spec)
@@ -77,12 +81,13 @@ func testForkBomb(t *testing.T, s *suite) {
 // testProcessor holds that a tenth of a processor is not more, whatever else the
 // machine does.
 func testProcessor(t *testing.T, s *suite) {
+	t.Helper()
 	spec := s.spec("burn")
 	spec.Resources.MilliCPU = 100
 	begin := time.Now()
 	c := s.start(t, spec)
 	c.prints(t, "up")
-	time.Sleep(time.Second) //nolint:forbidigo // processor time is used, in real time
+	time.Sleep(time.Second)
 	stats, err := c.Stats()
 	passed := time.Since(begin)
 	if err != nil || stats.CPU > passed/5+100*time.Millisecond {
@@ -91,6 +96,7 @@ func testProcessor(t *testing.T, s *suite) {
 }
 
 func testExec(t *testing.T, s *suite) {
+	t.Helper()
 	c := s.start(t, s.spec("serve"))
 	c.prints(t, "listening")
 	run := func(e driver.ExecSpec, in string) (string, int) {
@@ -145,6 +151,7 @@ func testExec(t *testing.T, s *suite) {
 
 // testWrites holds that what one container writes another does not see.
 func testWrites(t *testing.T, s *suite) {
+	t.Helper()
 	c := s.start(t, s.spec("fill"))
 	if e := c.ends(t); e.Code != 0 {
 		t.Errorf("%+v; it printed %q", e, c.text())

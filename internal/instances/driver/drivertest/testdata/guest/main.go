@@ -54,7 +54,7 @@ func main() {
 		_, _ = io.Copy(os.Stdout, os.Stdin)
 	case "burn":
 		fmt.Println("up")
-		for { //nolint:revive // that is what it does
+		for {
 		}
 	case "escape":
 		escape()
