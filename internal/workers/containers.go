@@ -51,18 +51,18 @@ func readContainers(u *Upload, raw json.RawMessage) error {
 		return err
 	}
 	if len(all) > maxContainerClasses {
-		return invalidScript("The upload names %d classes with containers; at most %d are allowed.", len(all), maxContainerClasses)
+		return fail(CodeInvalidRequest, 400, "The upload names %d classes with containers; at most %d are allowed.", len(all), maxContainerClasses)
 	}
 	for i := range all {
 		if checkClassName(all[i].Class) != nil {
-			return invalidScript("The class_name %q of a container cannot be the name of a Durable Object class.", clip(all[i].Class))
+			return fail(CodeInvalidRequest, 400, "The class_name %q of a container cannot be the name of a Durable Object class.", clip(all[i].Class))
 		}
 		if slices.ContainsFunc(all[:i], func(c ContainerClass) bool { return c.Class == all[i].Class }) {
-			return invalidScript("The class %q has two containers. Give each class one.", clip(all[i].Class))
+			return fail(CodeInvalidRequest, 400, "The class %q has two containers. Give each class one.", clip(all[i].Class))
 		}
 		for name := range all[i].Images {
 			if name == "" || len(name) > maxBindingName || strings.ContainsAny(name, ":/@ ") || strings.ContainsFunc(name, isControl) {
-				return invalidScript("The image %q of the class %q has a name that cannot be used: no colons, slashes and spaces.", clip(name), clip(all[i].Class))
+				return fail(CodeInvalidRequest, 400, "The image %q of the class %q has a name that cannot be used: no colons, slashes and spaces.", clip(name), clip(all[i].Class))
 			}
 		}
 	}
