@@ -67,6 +67,8 @@ type Info struct {
 	// WeightBytes is the memory that the weights take: what is held, and what
 	// is mapped.
 	WeightBytes int64
+	// Precision is what the layers' weights have: "int8" or "float32".
+	Precision string
 }
 
 // Encoder is an open model. It is safe for concurrent use.
@@ -121,7 +123,16 @@ func openEncoder(dir string, o Options) (*Encoder, error) {
 func (e *Encoder) Info() Info {
 	i := Info{
 		Architecture: e.w.c.architecture, Dimensions: e.w.c.hidden, MaxTokens: e.maxTokens,
+		Precision:   "int8",
 		WeightBytes: int64(len(e.w.memory.bytes)) + int64(e.w.words.Bytes()+e.w.positions.Bytes()),
+	}
+	if e.w.exact {
+		i.Precision = "float32"
+		for _, l := range e.w.layers {
+			for _, m := range l.linears() {
+				i.WeightBytes += int64(4 * len((*m).float))
+			}
+		}
 	}
 	if e.w.head != nil {
 		i.Labels = append(i.Labels, e.w.c.labels...)

@@ -1,10 +1,6 @@
 package infer
 
-import (
-	"slices"
-
-	"github.com/selvage-dev/selvage/internal/infer/kernels"
-)
+import "github.com/selvage-dev/selvage/internal/infer/kernels"
 
 // linear is y = x·Wᵀ + bias, in float32 or in 8 bits.
 type linear struct {
@@ -136,28 +132,4 @@ func (l *linear) mul(s *scratch, in *input, m, from, to int, f kernels.Finish) {
 // parts is how many panels mul counts for m rows.
 func (l *linear) parts(m int) int {
 	return (m + l.blockRows() - 1) / l.blockRows() * (l.out / kernels.Cols)
-}
-
-const (
-	// An outlierRatio is how many times the median channel's largest activation
-	// that of an outlier is.
-	outlierRatio = 5
-	// The outlierShare bounds them: one in so many channels.
-	outlierShare = 24
-)
-
-// outliersOf returns the channels whose largest activations stand out, the
-// largest outlierShare of them, in order.
-func outliersOf(largest []float32) []int32 {
-	sorted := slices.Clone(largest)
-	slices.Sort(sorted)
-	bound := sorted[len(sorted)/2] * outlierRatio
-	bound = max(bound, sorted[len(sorted)-1-len(sorted)/outlierShare])
-	var out []int32
-	for i, v := range largest {
-		if v > bound {
-			out = append(out, int32(i))
-		}
-	}
-	return out
 }

@@ -29,3 +29,19 @@ func normalize(v []float32) {
 		v[i] *= f
 	}
 }
+
+// cosine is that of the angle between a and b; mask, if not nil, has a factor for each.
+func cosine(a, b, mask []float32) float64 {
+	var ab, aa, bb float64
+	for i := range a {
+		x, y := float64(a[i]), float64(b[i])
+		if mask != nil {
+			x, y = x*float64(mask[i]), y*float64(mask[i])
+		}
+		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
+	}
+	if aa == 0 && bb == 0 {
+		return 1
+	}
+	return ab / math.Sqrt(aa*bb)
+}

@@ -11,7 +11,10 @@ type region struct {
 	used  int
 }
 
-// take returns the next n bytes, zeroed.
+// reset takes back all that was taken. What is taken next may have any numbers.
+func (r *region) reset() { r.used = 0 }
+
+// take returns the next n bytes, zeroed the first time.
 func (r *region) take(n int) []int8 {
 	b := r.bytes[r.used : r.used+n : r.used+n]
 	r.used += (n + 63) &^ 63

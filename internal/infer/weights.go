@@ -3,7 +3,6 @@ package infer
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/selvage-dev/selvage/internal/infer/kernels"
@@ -21,6 +20,8 @@ type weights struct {
 	ln     norm
 	layers []*layer
 	head   *head
+	// Exact says that the layers are in float32.
+	exact bool
 }
 
 // loader reads tensors by name, and remembers the first that cannot be read.
@@ -55,9 +56,9 @@ func openWeights(dir string, c *config, o Options) (w *weights, err error) {
 		return w, err
 	}
 	if o.Float32 {
-		return w, l.exact()
+		return w, l.float32()
 	}
-	return w, l.quantized()
+	return w, l.calibrated()
 }
 
 // room makes the memory for the matrices, once the file is known to have that
@@ -174,66 +175,14 @@ func (l *loader) block(i int) (*layer, []matrix) {
 	return b, ms
 }
 
-// exact reads the layers and leaves them in float32.
-func (l *loader) exact() error {
+// float32 reads the layers and leaves them as they are.
+func (l *loader) float32() error {
+	l.layers, l.exact = nil, true
 	for i := range l.c.layers {
 		b, _ := l.block(i)
 		l.layers = append(l.layers, b)
 	}
 	return l.err
-}
-
-// quantized reads the layers, and quantises each once it has seen what goes
-// through it.
-func (l *loader) quantized() error {
-	w := &workspace{}
-	run := l.calibration(w)
-	for i := range l.c.layers {
-		b, ms := l.block(i)
-		if l.err != nil {
-			return l.err
-		}
-		largest := make(map[*linear][]float32)
-		w.observe = func(f *linear, x []float32) { largest[f] = largestOf(x, f.in) }
-		run.load(b.qkv, run.x)
-		run.run(b, nil)
-		for j, p := range b.linears() {
-			*p = (*p).quantized(l.memory, outliersOf(largest[*p]), ms[j].row)
-		}
-		l.layers = append(l.layers, b)
-	}
-	return nil
-}
-
-// largestOf returns the largest magnitude in each column of rows of n.
-func largestOf(x []float32, n int) []float32 {
-	m := make([]float32, n)
-	for len(x) > 0 {
-		for i, v := range x[:n] {
-			m[i] = max(m[i], v, -v)
-		}
-		x = x[n:]
-	}
-	return m
-}
-
-const (
-	calibrationSequences = 2
-	calibrationTokens    = 32
-)
-
-// calibration is random tokens, embedded: always the same ones.
-func (l *loader) calibration(w *workspace) *batch {
-	r := rand.New(rand.NewPCG(1, uint64(l.c.vocabulary))) //nolint:gosec // no secret; always the same is the point
-	var seqs []sequence
-	for range calibrationSequences {
-		ids := make([]int32, min(calibrationTokens, l.c.maxTokens()))
-		for i := range ids {
-			ids[i] = r.Int32N(int32(l.c.vocabulary)) //nolint:gosec // checked
-		}
-		seqs = append(seqs, sequence{ids: ids})
-	}
-	return l.embed(w, &team{members: 1}, &scratch{}, seqs)
 }
 
 // sequence is one text in numbers.

@@ -31,7 +31,7 @@ func (w *workspace) grow(c *config, n int) {
 	w.qkv, w.up = sized(w.qkv, m*3*c.hidden), sized(w.up, m*c.intermediate)
 	k := max(c.hidden, c.intermediate)
 	w.in.int8, w.in.scale = sized(w.in.int8, m*k), sized(w.in.scale, m)
-	w.in.outliers = sized(w.in.outliers, m*(k/outlierShare+1))
+	w.in.outliers = sized(w.in.outliers, m*(k/leastShare+1))
 }
 
 // sized returns a slice of n elements, s if it has room.
@@ -41,3 +41,6 @@ func sized[T any](s []T, n int) []T {
 	}
 	return s[:n]
 }
+
+// leastShare is the smallest share of [outlierBounds].
+const leastShare = 12

@@ -121,7 +121,7 @@ func (e *Engines) load(h *handle) {
 	e.mu.Unlock()
 	close(h.ready)
 	if err == nil {
-		e.o.Log.Info("a model was loaded", "folder", h.dir, "bytes", h.size, "duration_ms", time.Since(began).Milliseconds())
+		e.o.Log.Info("a model was loaded", "folder", h.dir, "bytes", h.size, "precision", encoder.Info().Precision, "duration_ms", time.Since(began).Milliseconds())
 	}
 	e.end(victims)
 }

@@ -31,7 +31,7 @@ func NewModel(t *Table) *Model { return &Model{t} }
 func (m *Model) Info() infer.Info {
 	t := m.t
 	return infer.Info{
-		Architecture: "lexical", Dimensions: t.dims, MaxTokens: MaxWords,
+		Architecture: "lexical", Precision: "int8", Dimensions: t.dims, MaxTokens: MaxWords,
 		WeightBytes: int64(len(t.words) + len(t.scales) + len(t.rows) + 4*len(t.starts)),
 	}
 }
