@@ -10,10 +10,10 @@ import (
 // they are still in the cache.
 const scoreFloats = 16 << 10
 
-// attention computes one head for one sequence of n tokens: softmax(Q·Kᵀ/√d)·V.
+// exactAttention computes one head for one sequence of n tokens: softmax(Q·Kᵀ/√d)·V.
 // Rows of qkv are queries, keys and values of all heads, one for each token;
 // dst has rows of all heads' results.
-func attention(s *scratch, c *config, head, n int, qkv, dst []float32) {
+func exactAttention(s *scratch, c *config, head, n int, qkv, dst []float32) {
 	d, h := c.head(), c.hidden
 	ld, padded := 3*h, kernels.Padded(n)
 	s.packKeys(n, d, ld, qkv[h+head*d:])

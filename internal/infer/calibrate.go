@@ -6,11 +6,15 @@ import (
 )
 
 // outlierBounds say which channels are outliers: those in which the largest activation is
-// ratio times that of the median channel, at most one in share. The first that makes the
-// model exact enough is taken: each such channel costs as much as four others.
-func outlierBounds() []outlierBound { return []outlierBound{{5, 24}, {3, 12}} }
+// ratio times that of a large channel, nine of ten being smaller; at most one in share. The
+// first that makes the model exact enough is taken: each such channel costs as much as four
+// others.
+func outlierBounds() []outlierBound { return []outlierBound{{3, 24}, {2, 12}} }
 
-type outlierBound struct{ ratio, share int }
+type outlierBound struct {
+	ratio float32
+	share int
+}
 
 // exactEnough is the least cosine with float32 that the tokens of the calibration have to
 // have in 8 bits. Other texts differ from these: the promise is 0.999.
@@ -103,7 +107,7 @@ func largestOf(x []float32, n int) []float32 {
 func (o outlierBound) outliers(largest []float32) []int32 {
 	sorted := slices.Clone(largest)
 	slices.Sort(sorted)
-	bound := sorted[len(sorted)/2] * float32(o.ratio)
+	bound := sorted[len(sorted)*9/10] * o.ratio
 	bound = max(bound, sorted[len(sorted)-1-len(sorted)/o.share])
 	var out []int32
 	for i, v := range largest {

@@ -32,11 +32,14 @@ type batch struct {
 func (b *batch) run(l *layer, next *linear) {
 	h, m := b.c.hidden, rowsOf(b.tokens)
 	b.mul(l.qkv, m, kernels.Finish{Dst: b.qkv, LdDst: 3 * h})
-	heads := b.c.heads
+	heads, attend := b.c.heads, attention
+	if l.qkv.float != nil {
+		attend = exactAttention
+	}
 	b.team.do(b.s, (len(b.starts)-1)*heads, 1, func(s *scratch, from, to int) {
 		for i := from; i < to; i++ {
 			start := b.starts[i/heads]
-			attention(s, b.c, i%heads, b.starts[i/heads+1]-start, b.qkv[start*3*h:], b.y[start*h:])
+			attend(s, b.c, i%heads, b.starts[i/heads+1]-start, b.qkv[start*3*h:], b.y[start*h:])
 		}
 	})
 	b.load(l.output, b.y)

@@ -9,6 +9,10 @@ type scratch struct {
 	keys   []float32
 	values []float32
 	scores []float32
+	// Of attention in 16 bits: one head of one sequence.
+	queries16, rows16, keys16, values16, shares []int16
+	queryScale, keyScale, valueScale            []float32
+	rowScale                                    [kernels.Rows]float32
 }
 
 // workspace is the buffers of one batch.

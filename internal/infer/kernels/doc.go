@@ -1,5 +1,5 @@
 // Package kernels has the inner loops of inference: tiles of matrix products on
-// 8-bit integers and on float32, and the passes over rows between them
+// integers of 8 and 16 bits and on float32, and the passes over rows between them
 // (quantisation, layer normalisation, softmax, bias and activation).
 //
 // Each operation has a portable version in Go, which defines it, and versions

@@ -36,7 +36,7 @@ func (t *Tile) finishInt8(rows int, o *Finish, extra unsafe.Pointer) {
 	}
 	f.tile, f.rowScale, f.colScale = unsafe.Pointer(&t.ints), unsafe.Pointer(&o.RowScale[0]), unsafe.Pointer(&o.ColScale[0])
 	f.extra = extra
-	active.finish(&f)
+	active.finish(f)
 }
 
 // FinishFloat32 finishes the first rows of what [Tile.Float32] computed. The
@@ -45,15 +45,17 @@ func (t *Tile) FinishFloat32(rows int, o *Finish) {
 	f := t.prepare(rows, o)
 	f.tile = unsafe.Pointer(&t.floats)
 	f.flags |= flagFloat
-	active.finish(&f)
+	active.finish(f)
 }
 
-func (t *Tile) prepare(rows int, o *Finish) finish {
+// prepare fills the tile's own structure: one on the stack would escape.
+func (t *Tile) prepare(rows int, o *Finish) *finish {
 	if rows < 1 || rows > Rows || len(o.Bias) < Cols || o.LdDst < Cols || len(o.Dst) < (rows-1)*o.LdDst+Cols ||
 		o.Residual != nil && (o.LdResidual < Cols || len(o.Residual) < (rows-1)*o.LdResidual+Cols) {
 		panic(fmt.Sprintf("kernels: a tile of %d rows does not fit its destination", rows))
 	}
-	f := finish{
+	f := &t.finish
+	*f = finish{
 		bias: unsafe.Pointer(&o.Bias[0]), dst: unsafe.Pointer(&o.Dst[0]),
 		rows: uintptr(rows), ldResidual: uintptr(o.LdResidual * 4), ldDst: uintptr(o.LdDst * 4),
 	}

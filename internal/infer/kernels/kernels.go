@@ -17,8 +17,16 @@ const (
 type set struct {
 	name string
 	// int8 computes tiles of exactly so many rows, the most first, one last.
-	int8      []tileInt8
-	float32   []tileFloat32
+	int8    []tileInt8
+	int16   []tileInt16
+	float32 []tileFloat32
+	// quantize16 fills rows of n, one after the other; x's are ld bytes apart.
+	quantize16 func(dst *int16, x *float32, rows, ld, n int, most float32, scale *float32)
+	// transpose turns 16×16 numbers; strides are in bytes.
+	transpose func(dst *int32, ldDst int, src *int32, ldSrc int)
+	largest   func(dst, x *float32, rows, ld int)
+	pairs     func(dst *int16, x *float32, rows, ld int, factor *float32)
+	softmax16 func(dst *int16, x *float32, n int, scale, most float32) float32
 	quantize  func(dst *uint8, x, mask *float32, n int) float32
 	layerNorm func(dst, x, gain, bias *float32, n int, eps float32)
 	softmax   func(x *float32, n int, scale float32)
@@ -30,6 +38,12 @@ type set struct {
 type tileInt8 struct {
 	rows int
 	run  func(a *uint8, lda int, b *int8, off *int32, k4 int, c *int32, ahead *int8)
+}
+
+// tileInt16 sets c[rows×32] to A·B for pairs of 16 bits.
+type tileInt16 struct {
+	rows int
+	run  func(a *int16, lda int, b *int16, k2 int, c *int32)
 }
 
 // tileFloat32 sets c[rows×32] to A·B; b's rows are ldb bytes apart, so that a

@@ -10,13 +10,19 @@ import (
 
 func portable() set {
 	return set{
-		name:      "portable",
-		int8:      []tileInt8{{rows: 1, run: int8Go}},
-		float32:   []tileFloat32{{rows: 1, run: float32Go}},
-		quantize:  quantizeGo,
-		layerNorm: layerNormGo,
-		softmax:   softmaxGo,
-		finish:    finishGo,
+		name:       "portable",
+		int8:       []tileInt8{{rows: 1, run: int8Go}},
+		int16:      []tileInt16{{rows: 1, run: int16Go}},
+		float32:    []tileFloat32{{rows: 1, run: float32Go}},
+		quantize16: quantize16Go,
+		transpose:  transposeGo,
+		largest:    largestGo,
+		pairs:      pairsGo,
+		softmax16:  softmax16Go,
+		quantize:   quantizeGo,
+		layerNorm:  layerNormGo,
+		softmax:    softmaxGo,
+		finish:     finishGo,
 	}
 }
 

@@ -139,58 +139,63 @@ write:
 	VZEROUPPER
 	RET
 
+// Sets n numbers at SI to exp(x·scale - max), scale in Z10; their sum is in X12, one in
+// X30.
+#define EXPS \
+	VMOVUPS (SI), Z0                 \
+	XORQ BX, BX                      \
+largest:                                 \
+	VMAXPS (SI)(BX*4), Z0, Z0        \
+	ADDQ   $16, BX                   \
+	CMPQ   BX, CX                    \
+	JLT    largest                   \
+	FOLD(VMAXPS, Z0, Y0, X0, Y1, X1) \
+	VBROADCASTSS X0, Z0              \
+	VMULPS Z10, Z0, Z11              \
+	VBROADCASTSS expf<>+0(SB), Z20   \
+	VBROADCASTSS expf<>+4(SB), Z21   \
+	VBROADCASTSS expf<>+8(SB), Z22   \
+	VBROADCASTSS expf<>+12(SB), Z23  \
+	VBROADCASTSS expf<>+16(SB), Z24  \
+	VBROADCASTSS expf<>+20(SB), Z25  \
+	VBROADCASTSS expf<>+24(SB), Z26  \
+	VBROADCASTSS expf<>+28(SB), Z27  \
+	VBROADCASTSS expf<>+32(SB), Z28  \
+	VBROADCASTSS expf<>+36(SB), Z29  \
+	VBROADCASTSS expf<>+40(SB), Z30  \
+	VPXORD Z12, Z12, Z12             \
+	XORQ BX, BX                      \
+exps:                                    \
+	VMOVUPS (SI)(BX*4), Z0           \
+	VFMSUB213PS Z11, Z10, Z0         \
+	VMAXPS  Z20, Z0, Z0              \
+	VMULPS  Z21, Z0, Z1              \
+	VRNDSCALEPS $8, Z1, Z1           \
+	VFNMADD231PS Z22, Z1, Z0         \
+	VFNMADD231PS Z23, Z1, Z0         \
+	VMOVAPS Z24, Z2                  \
+	VFMADD213PS Z25, Z0, Z2          \
+	VFMADD213PS Z26, Z0, Z2          \
+	VFMADD213PS Z27, Z0, Z2          \
+	VFMADD213PS Z28, Z0, Z2          \
+	VFMADD213PS Z29, Z0, Z2          \
+	VMULPS  Z0, Z0, Z3               \
+	VADDPS  Z30, Z0, Z0              \
+	VFMADD213PS Z0, Z3, Z2           \
+	VSCALEFPS Z1, Z2, Z2             \
+	VADDPS  Z2, Z12, Z12             \
+	VMOVUPS Z2, (SI)(BX*4)           \
+	ADDQ    $16, BX                  \
+	CMPQ    BX, CX                   \
+	JLT     exps                     \
+	FOLD(VADDPS, Z12, Y12, X12, Y1, X1)
+
 // func softmaxAvx512(x *float32, n int, scale float32)
 TEXT ·softmaxAvx512(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX
 	VBROADCASTSS scale+16(FP), Z10
-	VMOVUPS (SI), Z0
-	XORQ BX, BX
-largest:
-	VMAXPS (SI)(BX*4), Z0, Z0
-	ADDQ   $16, BX
-	CMPQ   BX, CX
-	JLT    largest
-	FOLD(VMAXPS, Z0, Y0, X0, Y1, X1)
-	VBROADCASTSS X0, Z0
-	VMULPS Z10, Z0, Z11     // what is taken off
-	VBROADCASTSS expf<>+0(SB), Z20
-	VBROADCASTSS expf<>+4(SB), Z21
-	VBROADCASTSS expf<>+8(SB), Z22
-	VBROADCASTSS expf<>+12(SB), Z23
-	VBROADCASTSS expf<>+16(SB), Z24
-	VBROADCASTSS expf<>+20(SB), Z25
-	VBROADCASTSS expf<>+24(SB), Z26
-	VBROADCASTSS expf<>+28(SB), Z27
-	VBROADCASTSS expf<>+32(SB), Z28
-	VBROADCASTSS expf<>+36(SB), Z29
-	VBROADCASTSS expf<>+40(SB), Z30
-	VPXORD Z12, Z12, Z12    // the sum
-	XORQ BX, BX
-exps:
-	VMOVUPS (SI)(BX*4), Z0
-	VFMSUB213PS Z11, Z10, Z0
-	VMAXPS  Z20, Z0, Z0
-	VMULPS  Z21, Z0, Z1
-	VRNDSCALEPS $8, Z1, Z1  // n, to nearest
-	VFNMADD231PS Z22, Z1, Z0
-	VFNMADD231PS Z23, Z1, Z0
-	VMOVAPS Z24, Z2
-	VFMADD213PS Z25, Z0, Z2
-	VFMADD213PS Z26, Z0, Z2
-	VFMADD213PS Z27, Z0, Z2
-	VFMADD213PS Z28, Z0, Z2
-	VFMADD213PS Z29, Z0, Z2
-	VMULPS  Z0, Z0, Z3
-	VADDPS  Z30, Z0, Z0
-	VFMADD213PS Z0, Z3, Z2
-	VSCALEFPS Z1, Z2, Z2
-	VADDPS  Z2, Z12, Z12
-	VMOVUPS Z2, (SI)(BX*4)
-	ADDQ    $16, BX
-	CMPQ    BX, CX
-	JLT     exps
-	FOLD(VADDPS, Z12, Y12, X12, Y1, X1)
+	EXPS
 	VDIVSS  X12, X30, X12
 	VBROADCASTSS X12, Z12
 	XORQ BX, BX
@@ -200,6 +205,140 @@ divide:
 	ADDQ    $16, BX
 	CMPQ    BX, CX
 	JLT     divide
+	VZEROUPPER
+	RET
+
+// func softmax16Avx512(dst *int16, x *float32, n int, scale, most float32) float32
+TEXT ·softmax16Avx512(SB), NOSPLIT, $0-36
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSS scale+24(FP), Z10
+	EXPS
+	VMOVSS  most+28(FP), X1
+	VDIVSS  X12, X1, X1     // what keeps the sum of all below most
+	MOVL    $0x46fffe00, AX // 32767, for the largest, which is one
+	VMOVD   AX, X2
+	VMINSS  X2, X1, X1
+	VMULSS  X1, X12, X2
+	VDIVSS  X2, X30, X2
+	VMOVSS  X2, ret+32(FP)
+	VBROADCASTSS X1, Z1
+	XORQ BX, BX
+words:
+	VMULPS  (SI)(BX*4), Z1, Z0
+	VCVTPS2DQ Z0, Z0
+	VPMOVSDW  Z0, (DI)(BX*2)
+	ADDQ    $16, BX
+	CMPQ    BX, CX
+	JLT     words
+	VZEROUPPER
+	RET
+
+// func quantize16Avx512(dst *int16, x *float32, rows, ld, n int, most float32, scale *float32)
+TEXT ·quantize16Avx512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ rows+16(FP), R8
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), CX
+	VMOVSS most+40(FP), X2
+	MOVQ scale+48(FP), R10
+	MOVL $0x7fffffff, AX
+	VPBROADCASTD AX, Z5
+row:
+	VPXORD Z0, Z0, Z0
+	XORQ BX, BX
+largest:
+	VPANDD (SI)(BX*4), Z5, Z1
+	VMAXPS Z1, Z0, Z0
+	ADDQ   $16, BX
+	CMPQ   BX, CX
+	JLT    largest
+	FOLD(VMAXPS, Z0, Y0, X0, Y1, X1)
+	VDIVSS X2, X0, X3
+	VMOVSS X3, (R10)
+	VXORPS X4, X4, X4
+	VUCOMISS X4, X0
+	JEQ    inverse
+	VDIVSS X0, X2, X4
+inverse:
+	VBROADCASTSS X4, Z4
+	XORQ BX, BX
+words:
+	VMULPS (SI)(BX*4), Z4, Z1
+	VCVTPS2DQ Z1, Z1
+	VPMOVSDW  Z1, (DI)(BX*2)
+	ADDQ   $16, BX
+	CMPQ   BX, CX
+	JLT    words
+	LEAQ   (DI)(CX*2), DI
+	ADDQ   R9, SI
+	ADDQ   $4, R10
+	DECQ   R8
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func largestAvx512(dst, x *float32, rows, ld int)
+TEXT ·largestAvx512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ rows+16(FP), CX
+	MOVQ ld+24(FP), R9
+	MOVL $0x7fffffff, AX
+	VPBROADCASTD AX, Z5
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+row:
+	VPANDD (SI), Z5, Z2
+	VPANDD 64(SI), Z5, Z3
+	VMAXPS Z2, Z0, Z0
+	VMAXPS Z3, Z1, Z1
+	ADDQ R9, SI
+	DECQ CX
+	JNZ  row
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VZEROUPPER
+	RET
+
+// func pairsAvx512(dst *int16, x *float32, rows, ld int, factor *float32)
+TEXT ·pairsAvx512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ rows+16(FP), CX
+	MOVQ ld+24(FP), R9
+	MOVQ factor+32(FP), R10
+	VMOVUPS (R10), Z6
+	VMOVUPS 64(R10), Z7
+	MOVL $0xffff, AX
+	VPBROADCASTD AX, Z5
+pair:
+	VMULPS (SI), Z6, Z0
+	VMULPS 64(SI), Z7, Z1
+	VCVTPS2DQ Z0, Z0
+	VCVTPS2DQ Z1, Z1
+	VPANDD Z5, Z0, Z0
+	VPANDD Z5, Z1, Z1
+	CMPQ CX, $1
+	JEQ  store              // the last of an odd number
+	ADDQ R9, SI
+	VMULPS (SI), Z6, Z2
+	VMULPS 64(SI), Z7, Z3
+	VCVTPS2DQ Z2, Z2
+	VCVTPS2DQ Z3, Z3
+	VPSLLD $16, Z2, Z2
+	VPSLLD $16, Z3, Z3
+	VPORD Z2, Z0, Z0
+	VPORD Z3, Z1, Z1
+store:
+	VMOVDQU32 Z0, (DI)
+	VMOVDQU32 Z1, 64(DI)
+	ADDQ $128, DI
+	ADDQ R9, SI
+	SUBQ $2, CX
+	JGT  pair
 	VZEROUPPER
 	RET
 

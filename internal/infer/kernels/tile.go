@@ -5,6 +5,7 @@ import "fmt"
 // Tile is the scratch that a tile of a product is computed in.
 type Tile struct {
 	ahead  []int8
+	finish finish
 	ints   [Rows * Cols]int32
 	floats [Rows * Cols]float32
 }

@@ -13,6 +13,9 @@ func avx2() string {
 	for _, rows := range []int{2, 1} {
 		f.int8Avx2(rows)
 	}
+	for _, rows := range []int{2, 1} {
+		f.int16Avx2(rows)
+	}
 	for _, rows := range []int{3, 1} {
 		f.float32Avx2(rows)
 	}
@@ -51,6 +54,35 @@ func (f *file) int8Avx2(rows int) {
 	f.line("ADDQ $4, R8")
 	f.line("ADDQ $128, BX")
 	f.line("ADDQ $64, SI")
+	f.line("DECQ CX")
+	f.line("JNZ  loop")
+	for i := range 4 * rows {
+		f.line("VMOVDQU Y%d, %d(DI)", i, 32*i)
+	}
+	f.line("VZEROUPPER")
+	f.line("RET")
+}
+
+// int16Avx2: Y0 to Y7 hold the tile, four for each row; Y8 and Y9 the numbers of A.
+func (f *file) int16Avx2(rows int) {
+	f.function(fmt.Sprintf("int16x%dAvx2", rows), "a *int16, lda int, b *int16, k2 int, c *int32",
+		"R8", "R9", "BX", "CX", "DI")
+	for i := range 4 * rows {
+		f.line("VPXOR Y%d, Y%d, Y%d", i, i, i)
+	}
+	f.WriteString("loop:\n")
+	for i := range rows {
+		f.line("VPBROADCASTD %s, Y%d", row(i), 8+i)
+	}
+	for c := range 4 {
+		f.line("VMOVDQU %d(BX), Y15", 32*c)
+		for i := range rows {
+			f.line("VPMADDWD Y15, Y%d, Y%d", 8+i, 10+i)
+			f.line("VPADDD Y%d, Y%d, Y%d", 10+i, 4*i+c, 4*i+c)
+		}
+	}
+	f.line("ADDQ $4, R8")
+	f.line("ADDQ $128, BX")
 	f.line("DECQ CX")
 	f.line("JNZ  loop")
 	for i := range 4 * rows {
