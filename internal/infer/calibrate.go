@@ -26,14 +26,14 @@ const exactEnough = 0.9995
 func (l *loader) calibrated() error {
 	for _, bound := range outlierBounds() {
 		l.layers = nil
-		l.memory.reset()
+		l.memory.Reset()
 		ok, err := l.quantized(bound)
 		if ok || err != nil {
 			return err
 		}
 	}
 	l.layers = nil
-	if err := l.memory.free(); err != nil {
+	if err := l.memory.Free(); err != nil {
 		return err
 	}
 	return l.float32()
@@ -44,7 +44,7 @@ func (l *loader) calibrated() error {
 func (l *loader) quantized(bound outlierBound) (ok bool, err error) {
 	w := &workspace{}
 	seqs := l.calibration()
-	run := l.embed(w, &team{members: 1}, &scratch{}, seqs)
+	run := l.embed(w, &team{Members: 1}, &scratch{}, seqs)
 	for i := range l.c.layers {
 		b, ms := l.block(i)
 		if l.err != nil {
@@ -66,7 +66,7 @@ func (l *loader) quantized(bound outlierBound) (ok bool, err error) {
 // layers make of the same tokens: of the first states and the means, of all channels and
 // of those beside the largest, which alone would make any cosine look well.
 func (l *loader) compare(run *batch, seqs []sequence) float64 {
-	got := l.forward(&workspace{}, &team{members: 1}, &scratch{}, seqs)
+	got := l.forward(&workspace{}, &team{Members: 1}, &scratch{}, seqs)
 	h := l.c.hidden
 	quiet := make([]float32, h)
 	for i := range quiet {

@@ -124,7 +124,7 @@ func (e *Encoder) Info() Info {
 	i := Info{
 		Architecture: e.w.c.architecture, Dimensions: e.w.c.hidden, MaxTokens: e.maxTokens,
 		Precision:   "int8",
-		WeightBytes: int64(len(e.w.memory.bytes)) + int64(e.w.words.Bytes()+e.w.positions.Bytes()),
+		WeightBytes: int64(e.w.memory.Len()) + int64(e.w.words.Bytes()+e.w.positions.Bytes()),
 	}
 	if e.w.exact {
 		i.Precision = "float32"

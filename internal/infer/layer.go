@@ -36,7 +36,7 @@ func (b *batch) run(l *layer, next *linear) {
 	if l.qkv.float != nil {
 		attend = exactAttention
 	}
-	b.team.do(b.s, (len(b.starts)-1)*heads, 1, func(s *scratch, from, to int) {
+	b.team.Do(b.s, (len(b.starts)-1)*heads, 1, func(s *scratch, from, to int) {
 		for i := from; i < to; i++ {
 			start := b.starts[i/heads]
 			attend(s, b.c, i%heads, b.starts[i/heads+1]-start, b.qkv[start*3*h:], b.y[start*h:])
@@ -52,7 +52,7 @@ func (b *batch) run(l *layer, next *linear) {
 }
 
 func (b *batch) mul(l *linear, m int, f kernels.Finish) {
-	b.team.do(b.s, l.parts(m), b.team.share(l.parts(m)), func(s *scratch, from, to int) {
+	b.team.Do(b.s, l.parts(m), b.team.Share(l.parts(m)), func(s *scratch, from, to int) {
 		l.mul(s, &b.in, m, from, to, f)
 	})
 }
@@ -63,7 +63,7 @@ func (b *batch) load(l *linear, x []float32) {
 	if b.observe != nil {
 		b.observe(l, x[:b.tokens*l.in])
 	}
-	b.team.do(b.s, b.tokens, b.team.share(b.tokens), func(_ *scratch, from, to int) {
+	b.team.Do(b.s, b.tokens, b.team.Share(b.tokens), func(_ *scratch, from, to int) {
 		for i := from; i < to; i++ {
 			b.in.load(l, i, x[i*l.in:(i+1)*l.in])
 		}
@@ -73,7 +73,7 @@ func (b *batch) load(l *linear, x []float32) {
 // norm sets x to src, normalised, and prepares it for l if there is one.
 func (b *batch) norm(n *norm, src []float32, l *linear) {
 	h := b.c.hidden
-	b.team.do(b.s, b.tokens, b.team.share(b.tokens), func(_ *scratch, from, to int) {
+	b.team.Do(b.s, b.tokens, b.team.Share(b.tokens), func(_ *scratch, from, to int) {
 		for i := from; i < to; i++ {
 			x := b.x[i*h : (i+1)*h]
 			kernels.LayerNorm(x, src[i*h:(i+1)*h], n.gain, n.bias, b.c.epsilon)

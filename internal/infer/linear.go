@@ -1,6 +1,9 @@
 package infer
 
-import "github.com/selvage-dev/selvage/internal/infer/kernels"
+import (
+	"github.com/selvage-dev/selvage/internal/infer/kernels"
+	"github.com/selvage-dev/selvage/internal/infer/memory"
+)
 
 // linear is y = x·Wᵀ + bias, in float32 or in 8 bits.
 type linear struct {
@@ -36,7 +39,7 @@ func newFloat(in, out int, bias []float32, row rows) *linear {
 
 // quantized returns the linear in 8 bits, with these channels of the input
 // kept in float32. Numbers are stored in r.
-func (l *linear) quantized(r *region, outliers []int32, row rows) *linear {
+func (l *linear) quantized(r *memory.Region, outliers []int32, row rows) *linear {
 	q := &linear{in: l.in, out: l.out, bias: l.bias, outliers: outliers, mask: make([]float32, l.in)}
 	for i := range q.mask {
 		q.mask[i] = 1
@@ -45,7 +48,7 @@ func (l *linear) quantized(r *region, outliers []int32, row rows) *linear {
 		q.mask[i] = 0
 	}
 	q.int8 = kernels.Int8Panels{
-		K: l.in, B: r.take(l.in * l.out),
+		K: l.in, B: r.Take(l.in * l.out),
 		Off: make([]int32, l.out), Scale: make([]float32, l.out),
 	}
 	q.columns = make([]float32, len(outliers)*l.out)

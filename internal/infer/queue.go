@@ -124,7 +124,7 @@ func (q *queue) work() {
 		case items != nil:
 			q.runBatch(t, s, ws, items)
 		case t != nil:
-			t.help(s)
+			t.Help(s)
 		default:
 			return
 		}
@@ -159,9 +159,9 @@ func (q *queue) next() (*team, []item) {
 		return nil, nil
 	}
 	items := q.take()
-	t := &team{members: 1}
+	t := &team{Members: 1}
 	if len(q.requests) == 0 && q.idle > 0 {
-		t.members += q.idle
+		t.Members += q.idle
 		for range q.idle {
 			q.calls = append(q.calls, t)
 		}
@@ -208,7 +208,7 @@ func (q *queue) runBatch(t *team, s *scratch, ws *workspace, items []item) {
 		seqs[i] = it.r.seqs[it.i]
 	}
 	b := q.w.forward(ws, t, s, seqs)
-	t.end()
+	t.End()
 	h := q.w.c.hidden
 	for i, it := range items {
 		if it.r.ctx.Err() == nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/selvage-dev/selvage/internal/infer/kernels"
+	"github.com/selvage-dev/selvage/internal/infer/memory"
 	"github.com/selvage-dev/selvage/internal/infer/safetensors"
 )
 
@@ -13,7 +14,7 @@ import (
 type weights struct {
 	c                *config
 	file             *safetensors.Model
-	memory           *region
+	memory           *memory.Region
 	words, positions *safetensors.Tensor
 	// Types has a row for each type of token, or one of zeros.
 	types  [][]float32
@@ -70,12 +71,12 @@ func (l *loader) room() error {
 		return fmt.Errorf("%w: config.json asks for %d weights, the files have %d bytes", errInvalid, size, l.file.Bytes())
 	}
 	var err error
-	l.memory, err = newRegion(size + c.layers*4*64)
+	l.memory, err = memory.New(size + c.layers*4*64)
 	return err
 }
 
 func (w *weights) close() error {
-	err := w.memory.free()
+	err := w.memory.Free()
 	if w.file != nil {
 		err = errors.Join(err, w.file.Close())
 	}
@@ -199,7 +200,7 @@ func (w *weights) embed(ws *workspace, t *team, s *scratch, seqs []sequence) *ba
 		b.starts = append(b.starts, b.tokens)
 	}
 	ws.grow(w.c, b.tokens)
-	t.do(s, len(seqs), 1, func(s *scratch, from, to int) {
+	t.Do(s, len(seqs), 1, func(s *scratch, from, to int) {
 		for i := from; i < to; i++ {
 			w.embedOne(s, ws.x[b.starts[i]*w.c.hidden:], seqs[i])
 		}

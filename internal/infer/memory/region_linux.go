@@ -1,4 +1,4 @@
-package infer
+package memory
 
 import "golang.org/x/sys/unix"
 

@@ -1,24 +1,26 @@
-package infer
+package crew_test
 
 import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/selvage-dev/selvage/internal/infer/crew"
 )
 
 // Every item of every phase is done once, and before the next phase begins, however
 // late a member comes.
-func TestTeamDoesEachItemOnce(t *testing.T) {
+func TestDoesEachItemOnce(t *testing.T) {
 	t.Parallel()
 	const members, phases = 4, 3000
-	team := &team{members: members}
+	c := &crew.Crew[int]{Members: members}
 	var wg sync.WaitGroup
 	for range members - 1 {
-		wg.Go(func() { team.help(&scratch{}) })
+		wg.Go(func() { c.Help(0) })
 	}
 	for p := range phases {
 		done := make([]atomic.Int32, 2+p%37) // more items than before, and fewer
-		team.do(&scratch{}, len(done), 1, func(_ *scratch, from, to int) {
+		c.Do(0, len(done), 1, func(_ int, from, to int) {
 			for i := from; i < to; i++ {
 				done[i].Add(1)
 			}
@@ -29,6 +31,6 @@ func TestTeamDoesEachItemOnce(t *testing.T) {
 			}
 		}
 	}
-	team.end()
+	c.End()
 	wg.Wait()
 }

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package infer
+package memory
 
 // largePages does nothing: this system decides by itself.
 func largePages([]byte) {}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package infer
+package memory
 
 import (
 	"os"
@@ -8,17 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func newRegion(size int) (*region, error) {
+// New returns size bytes, zeroed. Each Take begins at a multiple of 64.
+func New(size int) (*Region, error) {
 	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}
 	largePages(b)
-	return &region{bytes: b}, nil
+	return &Region{bytes: b}, nil
 }
 
-// free gives the memory back. What was taken is dead afterwards.
-func (r *region) free() error {
+// Free gives the memory back. What was taken is dead afterwards.
+func (r *Region) Free() error {
 	if r == nil || r.bytes == nil {
 		return nil
 	}

@@ -1,0 +1,476 @@
+#include "textflag.h"
+
+// Dot products of rows of a matrix, as the file has them, with one packed
+// vector. Loads of 64 bytes stay inside of a unit. See vector.go for the packs.
+
+DATA lanes4<>+0(SB)/8, $0x0000000000000000
+DATA lanes4<>+8(SB)/8, $0x0009000900090009
+DATA lanes4<>+16(SB)/8, $0x0012001200120012
+DATA lanes4<>+24(SB)/8, $0x001b001b001b001b
+DATA lanes4<>+32(SB)/8, $0
+DATA lanes4<>+40(SB)/8, $0
+DATA lanes4<>+48(SB)/8, $0
+DATA lanes4<>+56(SB)/8, $0
+GLOBL lanes4<>(SB), RODATA|NOPTR, $64
+
+DATA lanes8<>+0(SB)/8, $0x0000000000000000
+DATA lanes8<>+8(SB)/8, $0x0000000000000000
+DATA lanes8<>+16(SB)/8, $0x0011001100110011
+DATA lanes8<>+24(SB)/8, $0x0011001100110011
+DATA lanes8<>+32(SB)/8, $0
+DATA lanes8<>+40(SB)/8, $0
+DATA lanes8<>+48(SB)/8, $0
+DATA lanes8<>+56(SB)/8, $0
+GLOBL lanes8<>(SB), RODATA|NOPTR, $64
+
+// Words 0 0 0 0 1 1 1 1, twice.
+DATA pairs<>+0(SB)/8, $0x0000000000000000
+DATA pairs<>+8(SB)/8, $0x0001000100010001
+DATA pairs<>+16(SB)/8, $0x0000000000000000
+DATA pairs<>+24(SB)/8, $0x0001000100010001
+DATA pairs<>+32(SB)/8, $0
+DATA pairs<>+40(SB)/8, $0
+DATA pairs<>+48(SB)/8, $0
+DATA pairs<>+56(SB)/8, $0
+GLOBL pairs<>(SB), RODATA|NOPTR, $64
+
+// Bytes that widen to doublewords: which scale each lane has. Q4_K, 4 times 16
+// lanes, then Q6_K, 4 times 16 lanes.
+DATA spread<>+0(SB)/8, $0x0000000000000000
+DATA spread<>+8(SB)/8, $0x0202020202020202
+DATA spread<>+16(SB)/8, $0x0101010101010101
+DATA spread<>+24(SB)/8, $0x0303030303030303
+DATA spread<>+32(SB)/8, $0x0808080808080808
+DATA spread<>+40(SB)/8, $0x0a0a0a0a0a0a0a0a
+DATA spread<>+48(SB)/8, $0x0909090909090909
+DATA spread<>+56(SB)/8, $0x0b0b0b0b0b0b0b0b
+DATA spread<>+64(SB)/8, $0x0101010100000000
+DATA spread<>+72(SB)/8, $0x0303030302020202
+DATA spread<>+80(SB)/8, $0x0505050504040404
+DATA spread<>+88(SB)/8, $0x0707070706060606
+DATA spread<>+96(SB)/8, $0x0909090908080808
+DATA spread<>+104(SB)/8, $0x0b0b0b0b0a0a0a0a
+DATA spread<>+112(SB)/8, $0x0d0d0d0d0c0c0c0c
+DATA spread<>+120(SB)/8, $0x0f0f0f0f0e0e0e0e
+GLOBL spread<>(SB), RODATA|NOPTR, $128
+
+// Shifts of quadwords: 0 in the first half of a register, 2 in the second.
+DATA shifts<>+0(SB)/8, $0
+DATA shifts<>+8(SB)/8, $0
+DATA shifts<>+16(SB)/8, $0
+DATA shifts<>+24(SB)/8, $0
+DATA shifts<>+32(SB)/8, $2
+DATA shifts<>+40(SB)/8, $2
+DATA shifts<>+48(SB)/8, $2
+DATA shifts<>+56(SB)/8, $2
+GLOBL shifts<>(SB), RODATA|NOPTR, $64
+
+#define OPEN \
+	MOVQ src+0(FP), BX \
+	MOVQ units+8(FP), CX \
+	MOVQ q+16(FP), DI \
+	MOVQ scale+24(FP), R8 \
+	MOVQ least+32(FP), R9
+
+#define BEGIN \
+	MOVQ w+0(FP), SI \
+	MOVQ rowBytes+8(FP), R8 \
+	MOVQ rows+16(FP), R9 \
+	MOVQ pack+24(FP), R10 \
+	MOVQ units+32(FP), R11 \
+	MOVQ dst+40(FP), DI
+
+// SUM stores the sum of Z0's lanes, and goes to the next row.
+#define SUM \
+	VEXTRACTF64X4 $1, Z0, Y1 \
+	VADDPS Y1, Y0, Y0 \
+	VEXTRACTF128 $1, Y0, X1 \
+	VADDPS X1, X0, X0 \
+	VPERMILPS $0x4e, X0, X1 \
+	VADDPS X1, X0, X0 \
+	VPERMILPS $0xb1, X0, X1 \
+	VADDSS X1, X0, X0 \
+	VMOVSS X0, (DI) \
+	ADDQ $4, DI \
+	ADDQ R8, SI
+
+#define NIBBLES \
+	MOVL $0x0f0f0f0f, AX \
+	VPBROADCASTD AX, Z31
+
+// func dotQ4Avx512(w *byte, rowBytes, rows int, pack *byte, units int, dst *float32)
+TEXT ·dotQ4Avx512(SB), NOSPLIT, $0-48
+	BEGIN
+	NIBBLES
+	VMOVDQU64 lanes4<>(SB), Z30
+row:
+	MOVQ SI, BX
+	MOVQ R10, DX
+	MOVQ R11, CX
+	VPXORD Z0, Z0, Z0
+unit:
+	PREFETCHT0 2048(BX)
+	VMOVDQU 2(BX), X1
+	VINSERTI32X4 $1, 20(BX), Z1, Z1
+	VINSERTI32X4 $2, 38(BX), Z1, Z1
+	VINSERTI32X4 $3, 56(BX), Z1, Z1
+	VPSRLW $4, Z1, Z2
+	VPANDD Z31, Z1, Z1
+	VPANDD Z31, Z2, Z2
+	VMOVDQU32 128(DX), Z3
+	VPDPBUSD (DX), Z1, Z3
+	VPDPBUSD 64(DX), Z2, Z3
+	VPERMW (BX), Z30, Z4
+	VCVTPH2PS Y4, Z4
+	VMULPS 192(DX), Z4, Z4
+	VCVTDQ2PS Z3, Z3
+	VFMADD231PS Z4, Z3, Z0
+	ADDQ $72, BX
+	ADDQ $256, DX
+	DECQ CX
+	JNZ unit
+	SUM
+	DECQ R9
+	JNZ row
+	VZEROUPPER
+	RET
+
+// func dotQ8Avx512(w *byte, rowBytes, rows int, pack *byte, units int, dst *float32)
+TEXT ·dotQ8Avx512(SB), NOSPLIT, $0-48
+	BEGIN
+	MOVL $0x80808080, AX
+	VPBROADCASTD AX, Z31
+	VMOVDQU64 lanes8<>(SB), Z30
+row:
+	MOVQ SI, BX
+	MOVQ R10, DX
+	MOVQ R11, CX
+	VPXORD Z0, Z0, Z0
+unit:
+	PREFETCHT0 2048(BX)
+	VMOVDQU 2(BX), Y1
+	VINSERTI64X4 $1, 36(BX), Z1, Z1
+	VPXORD Z31, Z1, Z1
+	VMOVDQU32 64(DX), Z3
+	VPDPBUSD (DX), Z1, Z3
+	VPERMW (BX), Z30, Z4
+	VCVTPH2PS Y4, Z4
+	VMULPS 128(DX), Z4, Z4
+	VCVTDQ2PS Z3, Z3
+	VFMADD231PS Z4, Z3, Z0
+	ADDQ $68, BX
+	ADDQ $192, DX
+	DECQ CX
+	JNZ unit
+	SUM
+	DECQ R9
+	JNZ row
+	VZEROUPPER
+	RET
+
+// SCALES4K sets L to the 16 scales and minima of the Q4_K block at BX, in the
+// order of packQ4K, times the block's two: from 6 bits each, of which the last 8 have their
+// upper 2 bits in the first 8.
+#define SCALES4K(L, T) \
+	MOVQ 4(BX), AX \
+	MOVL 12(BX), R12 \
+	MOVQ R12, R13 \
+	SHLQ $28, R13 \
+	ORQ R13, R12 \
+	ANDQ R14, R12 \
+	MOVQ AX, R13 \
+	SHRQ $2, R13 \
+	ANDQ R15, R13 \
+	ORQ R13, R12 \
+	MOVQ $0x3f3f3f3f3f3f3f3f, R13 \
+	ANDQ R13, AX \
+	VMOVQ AX, X5 \
+	VPINSRQ $1, R12, X5, X5 \
+	VPMOVZXBD X5, L \
+	VCVTDQ2PS L, L \
+	VPERMW (BX), Z30, T \
+	VCVTPH2PS Y6, T \
+	VMULPS T, L, L
+
+#define GROUP4K(w, activations, lanes, dp, s) \
+	VPXORD dp, dp, dp \
+	VPDPBUSD activations, w, dp \
+	VPERMPS Z5, lanes, s \
+	VCVTDQ2PS dp, dp
+
+// func dotQ4KAvx512(w *byte, rowBytes, rows int, pack *byte, units int, dst *float32)
+TEXT ·dotQ4KAvx512(SB), NOSPLIT, $0-48
+	BEGIN
+	NIBBLES
+	VMOVDQU64 pairs<>(SB), Z30
+	VPMOVZXBD spread<>+0(SB), Z26
+	VPMOVZXBD spread<>+16(SB), Z27
+	VPMOVZXBD spread<>+32(SB), Z28
+	VPMOVZXBD spread<>+48(SB), Z29
+	MOVQ $0x0f0f0f0f0f0f0f0f, R14
+	MOVQ $0x3030303030303030, R15
+	MOVL $0xf0f0, AX
+	KMOVW AX, K1
+row:
+	MOVQ SI, BX
+	MOVQ R10, DX
+	MOVQ R11, CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z25, Z25, Z25
+unit:
+	PREFETCHT0 2048(BX)
+	PREFETCHT0 2112(BX)
+	SCALES4K(Z5, Z6)
+	VMULPS 256(DX), Z5, Z5
+	VMOVDQU32 16(BX), Z1
+	VMOVDQU32 80(BX), Z3
+	VPSRLW $4, Z1, Z2
+	VPSRLW $4, Z3, Z4
+	VPANDD Z31, Z1, Z1
+	VPANDD Z31, Z2, Z2
+	VPANDD Z31, Z3, Z3
+	VPANDD Z31, Z4, Z4
+	VADDPS Z5, Z25, K1, Z25
+	GROUP4K(Z1, (DX), Z26, Z7, Z11)
+	GROUP4K(Z2, 64(DX), Z27, Z8, Z12)
+	GROUP4K(Z3, 128(DX), Z28, Z9, Z13)
+	GROUP4K(Z4, 192(DX), Z29, Z10, Z14)
+	VFMADD231PS Z11, Z7, Z0
+	VFMADD231PS Z12, Z8, Z25
+	VFMADD231PS Z13, Z9, Z0
+	VFMADD231PS Z14, Z10, Z25
+	ADDQ $144, BX
+	ADDQ $320, DX
+	DECQ CX
+	JNZ unit
+	VADDPS Z25, Z0, Z0
+	SUM
+	DECQ R9
+	JNZ row
+	VZEROUPPER
+	RET
+
+// HALF6K sets lo and hi to weights of the first and second 64 of a half of a
+// block: 4 bits of each from low, 2 from high.
+#define HALF6K(low, high, lo, hi) \
+	VMOVDQU32 low, hi \
+	VBROADCASTI64X4 high, Z4 \
+	VPSRLVQ Z28, Z4, Z4 \
+	VPSLLW $4, Z4, Z6 \
+	VPANDD Z31, hi, lo \
+	VPTERNLOGD $0xf8, Z29, Z6, lo \
+	VPSRLW $4, hi, hi \
+	VPANDD Z31, hi, hi \
+	VPTERNLOGD $0xf8, Z29, Z4, hi
+
+#define CONSTANTS6K \
+	NIBBLES \
+	MOVL $0x30303030, AX \
+	VPBROADCASTD AX, Z29 \
+	VMOVDQU64 shifts<>(SB), Z28
+
+// func dotQ6KAvx512(w *byte, rowBytes, rows int, pack *byte, units int, dst *float32)
+TEXT ·dotQ6KAvx512(SB), NOSPLIT, $0-48
+	BEGIN
+	CONSTANTS6K
+	VPMOVZXBD spread<>+64(SB), Z24
+	VPMOVZXBD spread<>+80(SB), Z25
+	VPMOVZXBD spread<>+96(SB), Z26
+	VPMOVZXBD spread<>+112(SB), Z27
+row:
+	MOVQ SI, BX
+	MOVQ R10, DX
+	MOVQ R11, CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z23, Z23, Z23
+unit:
+	PREFETCHT0 2048(BX)
+	PREFETCHT0 2112(BX)
+	PREFETCHT0 2176(BX)
+	VPMOVSXBD 192(BX), Z5
+	VCVTDQ2PS Z5, Z5
+	VPBROADCASTW 208(BX), Y6
+	VCVTPH2PS Y6, Z6
+	VMULPS Z6, Z5, Z5
+	VMULPS 256(DX), Z5, Z5
+	VFMADD231PS 320(DX), Z5, Z23
+	HALF6K((BX), 128(BX), Z1, Z2)
+	GROUP4K(Z1, (DX), Z24, Z7, Z11)
+	GROUP4K(Z2, 64(DX), Z25, Z8, Z12)
+	HALF6K(64(BX), 160(BX), Z1, Z2)
+	GROUP4K(Z1, 128(DX), Z26, Z9, Z13)
+	GROUP4K(Z2, 192(DX), Z27, Z10, Z14)
+	VFMADD231PS Z11, Z7, Z0
+	VFMADD231PS Z12, Z8, Z23
+	VFMADD231PS Z13, Z9, Z0
+	VFMADD231PS Z14, Z10, Z23
+	ADDQ $210, BX
+	ADDQ $384, DX
+	DECQ CX
+	JNZ unit
+	VADDPS Z23, Z0, Z0
+	SUM
+	DECQ R9
+	JNZ row
+	VZEROUPPER
+	RET
+
+DATA halves<>+0(SB)/8, $0
+DATA halves<>+8(SB)/8, $0
+DATA halves<>+16(SB)/8, $4
+DATA halves<>+24(SB)/8, $4
+GLOBL halves<>(SB), RODATA|NOPTR, $32
+
+// func openQ4Avx512(src *byte, units int, q *uint8, scale, least *float32)
+TEXT ·openQ4Avx512(SB), NOSPLIT, $0-40
+	OPEN
+	NIBBLES
+	VMOVDQU halves<>(SB), Y4
+	MOVL $0xc1000000, AX // -8
+	VMOVD AX, X29
+unit:
+	VBROADCASTI128 2(BX), Y1
+	VPSRLVQ Y4, Y1, Y1
+	VPANDD Y31, Y1, Y1
+	VMOVDQU Y1, (DI)
+	MOVWLZX (BX), AX
+	VMOVD AX, X2
+	VCVTPH2PS X2, X2
+	VMOVSS X2, (R8)
+	VMULSS X29, X2, X2
+	VMOVSS X2, (R9)
+	ADDQ $18, BX
+	ADDQ $32, DI
+	ADDQ $128, R8
+	ADDQ $128, R9
+	DECQ CX
+	JNZ unit
+	VZEROUPPER
+	RET
+
+// func openQ8Avx512(src *byte, units int, q *uint8, scale, least *float32)
+TEXT ·openQ8Avx512(SB), NOSPLIT, $0-40
+	OPEN
+	MOVL $0x80808080, AX
+	VPBROADCASTD AX, Y31
+	MOVL $0xc3000000, AX // -128
+	VMOVD AX, X29
+unit:
+	VPXORD 2(BX), Y31, Y1
+	VMOVDQU Y1, (DI)
+	MOVWLZX (BX), AX
+	VMOVD AX, X2
+	VCVTPH2PS X2, X2
+	VMOVSS X2, (R8)
+	VMULSS X29, X2, X2
+	VMOVSS X2, (R9)
+	ADDQ $34, BX
+	ADDQ $32, DI
+	ADDQ $128, R8
+	ADDQ $128, R9
+	DECQ CX
+	JNZ unit
+	VZEROUPPER
+	RET
+
+// STRIDED stores four lanes of X 128 bytes apart.
+#define STRIDED(X, p) \
+	VMOVSS X, (p) \
+	VEXTRACTPS $1, X, 128(p) \
+	VEXTRACTPS $2, X, 256(p) \
+	VEXTRACTPS $3, X, 384(p)
+
+// func openQ4KAvx512(src *byte, units int, q *uint8, scale, least *float32)
+TEXT ·openQ4KAvx512(SB), NOSPLIT, $0-40
+	OPEN
+	NIBBLES
+	VMOVDQU64 pairs<>(SB), Z30
+	MOVQ $0x0f0f0f0f0f0f0f0f, R14
+	MOVQ $0x3030303030303030, R15
+	MOVL $0x80000000, AX
+	VPBROADCASTD AX, X29
+unit:
+	SCALES4K(Z5, Z6)
+	STRIDED(X5, R8)
+	VEXTRACTI32X4 $1, Z5, X6
+	VPXORD X29, X6, X6
+	STRIDED(X6, R9)
+	VEXTRACTI32X4 $2, Z5, X6
+	ADDQ $512, R8
+	STRIDED(X6, R8)
+	VEXTRACTI32X4 $3, Z5, X6
+	VPXORD X29, X6, X6
+	ADDQ $512, R9
+	STRIDED(X6, R9)
+	ADDQ $512, R8
+	ADDQ $512, R9
+	VMOVDQU32 16(BX), Z1
+	VMOVDQU32 80(BX), Z3
+	VPSRLW $4, Z1, Z2
+	VPSRLW $4, Z3, Z4
+	VPANDD Z31, Z1, Z1
+	VPANDD Z31, Z2, Z2
+	VPANDD Z31, Z3, Z3
+	VPANDD Z31, Z4, Z4
+	VMOVDQU Y1, (DI)
+	VMOVDQU Y2, 32(DI)
+	VEXTRACTI64X4 $1, Z1, 64(DI)
+	VEXTRACTI64X4 $1, Z2, 96(DI)
+	VMOVDQU Y3, 128(DI)
+	VMOVDQU Y4, 160(DI)
+	VEXTRACTI64X4 $1, Z3, 192(DI)
+	VEXTRACTI64X4 $1, Z4, 224(DI)
+	ADDQ $144, BX
+	ADDQ $256, DI
+	DECQ CX
+	JNZ unit
+	VZEROUPPER
+	RET
+
+// func openQ6KAvx512(src *byte, units int, q *uint8, scale, least *float32)
+TEXT ·openQ6KAvx512(SB), NOSPLIT, $0-40
+	OPEN
+	CONSTANTS6K
+	MOVL $0xc2000000, AX // -32
+	VPBROADCASTD AX, Z30
+unit:
+	VPMOVSXBD 192(BX), Z5
+	VCVTDQ2PS Z5, Z5
+	VPBROADCASTW 208(BX), Y6
+	VCVTPH2PS Y6, Z6
+	VMULPS Z6, Z5, Z5
+	VMULPS Z30, Z5, Z7
+	STRIDED(X5, R8)
+	STRIDED(X7, R9)
+	ADDQ $512, R8
+	ADDQ $512, R9
+	VEXTRACTI32X4 $1, Z5, X1
+	VEXTRACTI32X4 $1, Z7, X2
+	STRIDED(X1, R8)
+	STRIDED(X2, R9)
+	ADDQ $512, R8
+	ADDQ $512, R9
+	VEXTRACTI32X4 $2, Z5, X1
+	VEXTRACTI32X4 $2, Z7, X2
+	STRIDED(X1, R8)
+	STRIDED(X2, R9)
+	ADDQ $512, R8
+	ADDQ $512, R9
+	VEXTRACTI32X4 $3, Z5, X1
+	VEXTRACTI32X4 $3, Z7, X2
+	STRIDED(X1, R8)
+	STRIDED(X2, R9)
+	ADDQ $512, R8
+	ADDQ $512, R9
+	HALF6K((BX), 128(BX), Z1, Z2)
+	VMOVDQU32 Z1, (DI)
+	VMOVDQU32 Z2, 64(DI)
+	HALF6K(64(BX), 160(BX), Z1, Z2)
+	VMOVDQU32 Z1, 128(DI)
+	VMOVDQU32 Z2, 192(DI)
+	ADDQ $210, BX
+	ADDQ $256, DI
+	DECQ CX
+	JNZ unit
+	VZEROUPPER
+	RET
