@@ -42,16 +42,16 @@ func panel2Avx512(a *int8, lda int, scale *float32, lds int, b *uint8, weights *
 func panel1Avx512(a *int8, lda int, scale *float32, lds int, b *uint8, weights *float32, groups, steps int, c *float32, ldc int)
 
 //go:noescape
-func half6Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+func half6Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 
 //go:noescape
-func half4Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+func half4Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 
 //go:noescape
-func half2Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+func half2Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 
 //go:noescape
-func half1Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+func half1Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 
 //go:noescape
 func quantizeAvx512(q *int8, scale *float32, sums *int32, x *float32, n int)

@@ -21,7 +21,7 @@ func randomRows(r *rand.Rand, t Type, in, out int) []byte {
 			h := ToHalf(float32(f))
 			b[at+i], b[at+i+1] = byte(h), byte(h>>8)
 		}
-		switch t {
+		switch t { //nolint:exhaustive // the others have no blocks
 		case Q4, Q8:
 			set(0, r.NormFloat64()*0.01)
 		case Q4K:
@@ -70,6 +70,7 @@ func product(t Type, row []byte, q []int8, scale []float32) (sum, size float64) 
 
 func TestMulVector(t *testing.T) {
 	each(t, func(t *testing.T) {
+		t.Helper()
 		r := rand.New(rand.NewPCG(1, 2))
 		for _, typ := range quantized {
 			for _, in := range []int{64, 192, 256, 576, 768, 1536} {
@@ -102,6 +103,7 @@ func TestMulVector(t *testing.T) {
 
 func TestMulPanel(t *testing.T) {
 	each(t, func(t *testing.T) {
+		t.Helper()
 		r := rand.New(rand.NewPCG(3, 4))
 		for _, typ := range quantized {
 			for _, n := range []int{1, 2, 3, 7, 13, 20} {
@@ -138,6 +140,7 @@ func TestMulPanel(t *testing.T) {
 
 func TestQuantize(t *testing.T) {
 	each(t, func(t *testing.T) {
+		t.Helper()
 		x := randomVector(rand.New(rand.NewPCG(5, 6)), 320)
 		clear(x[64:96])
 		var v Vector
@@ -170,6 +173,7 @@ func TestQuantize(t *testing.T) {
 
 func TestRows(t *testing.T) {
 	each(t, func(t *testing.T) {
+		t.Helper()
 		r := rand.New(rand.NewPCG(7, 8))
 		gate, up := randomVector(r, 64), randomVector(r, 64)
 		gate[0], gate[1], gate[2] = 200, -200, 0

@@ -281,7 +281,7 @@ step:
 	VFMADD231PS t, Z30, c0 \
 	VFMADD231PS t, Z31, c1
 
-// func half6Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+// func half6Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 TEXT ·half6Avx512(SB), NOSPLIT, $0-57
 	MOVQ a+0(FP), R8
 	MOVQ lda+8(FP), R9
@@ -290,7 +290,7 @@ TEXT ·half6Avx512(SB), NOSPLIT, $0-57
 	MOVQ k+32(FP), CX
 	MOVQ c+40(FP), DI
 	MOVQ ldc+48(FP), SI
-	MOVBLZX clear+56(FP), R11
+	MOVBLZX fresh+56(FP), R11
 	LEAQ (R9)(R9*2), R10
 	ADDQ R8, R10
 	VPXORD Z0, Z0, Z0
@@ -359,7 +359,7 @@ step:
 	VZEROUPPER
 	RET
 
-// func half4Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+// func half4Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 TEXT ·half4Avx512(SB), NOSPLIT, $0-57
 	MOVQ a+0(FP), R8
 	MOVQ lda+8(FP), R9
@@ -368,7 +368,7 @@ TEXT ·half4Avx512(SB), NOSPLIT, $0-57
 	MOVQ k+32(FP), CX
 	MOVQ c+40(FP), DI
 	MOVQ ldc+48(FP), SI
-	MOVBLZX clear+56(FP), R11
+	MOVBLZX fresh+56(FP), R11
 	LEAQ (R9)(R9*2), R10
 	ADDQ R8, R10
 	VPXORD Z0, Z0, Z0
@@ -419,7 +419,7 @@ step:
 	VZEROUPPER
 	RET
 
-// func half2Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+// func half2Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 TEXT ·half2Avx512(SB), NOSPLIT, $0-57
 	MOVQ a+0(FP), R8
 	MOVQ lda+8(FP), R9
@@ -428,7 +428,7 @@ TEXT ·half2Avx512(SB), NOSPLIT, $0-57
 	MOVQ k+32(FP), CX
 	MOVQ c+40(FP), DI
 	MOVQ ldc+48(FP), SI
-	MOVBLZX clear+56(FP), R11
+	MOVBLZX fresh+56(FP), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -458,7 +458,7 @@ step:
 	VZEROUPPER
 	RET
 
-// func half1Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+// func half1Avx512(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 TEXT ·half1Avx512(SB), NOSPLIT, $0-57
 	MOVQ a+0(FP), R8
 	MOVQ lda+8(FP), R9
@@ -467,7 +467,7 @@ TEXT ·half1Avx512(SB), NOSPLIT, $0-57
 	MOVQ k+32(FP), CX
 	MOVQ c+40(FP), DI
 	MOVQ ldc+48(FP), SI
-	MOVBLZX clear+56(FP), R11
+	MOVBLZX fresh+56(FP), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	TESTQ R11, R11

@@ -87,10 +87,10 @@ func panelGo(a *int8, _ int, scale *float32, _ int, b *uint8, weights *float32, 
 	}
 }
 
-func halfGo(a *float32, _ int, b *uint16, ldb, k int, c *float32, _ int, clear bool) { //nolint:revive // see halfTile
+func halfGo(a *float32, _ int, b *uint16, ldb, k int, c *float32, _ int, fresh bool) { //nolint:revive // see halfTile
 	out := (*[Cols]float32)(unsafe.Pointer(c))
 	var acc [Cols]float32
-	if !clear {
+	if !fresh {
 		acc = *out
 	}
 	for i, x := range unsafe.Slice(a, k) {

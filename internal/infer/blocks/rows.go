@@ -24,7 +24,7 @@ func ToHalves(dst []uint16, x []float32) {
 // MulHalves sets 32 columns of C to A·B, or, if add, adds it to them: A has m
 // rows of k float32, lda apart; B has k rows of 32 binary16, ldb apart; C has m
 // rows of 32 float32, ldc apart.
-func MulHalves(m, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int, add bool) { //nolint:revive // two ways to begin a sum
+func MulHalves(m, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int, add bool) {
 	if m < 1 || k < 1 || lda < 0 || ldb < 0 || ldc < Cols || len(a) < (m-1)*lda+k || len(b) < (k-1)*ldb+Cols || len(c) < (m-1)*ldc+Cols {
 		panic(fmt.Sprintf("blocks: a product of %d×%d and %d×%d in %d, %d and %d numbers", m, k, k, Cols, len(a), len(b), len(c)))
 	}
@@ -48,9 +48,9 @@ func QuantizeQ8(dst []byte, x []float32) {
 	for ; len(x) > 0; x, dst = x[32:], dst[34:] {
 		active.quantize(&q[0], &scale, &sums[0], &x[:32][0], 1)
 		h := ToHalf(scale)
-		dst[0], dst[1] = byte(h), byte(h>>8)
+		dst[0], dst[1] = byte(h&0xff), byte(h>>8)
 		for i, v := range q {
-			dst[2+i] = byte(v)
+			dst[2+i] = byte(v) //nolint:gosec // the same bits
 		}
 	}
 }

@@ -29,11 +29,11 @@ type panel struct {
 	run  func(a *int8, lda int, scale *float32, lds int, b *uint8, weights *float32, groups, steps int, c *float32, ldc int)
 }
 
-// halfTile adds to c[rows×32], or sets it to if clear, the product of rows of a with k rows of 32
+// halfTile adds to c[rows×32], or, if fresh, sets it to the product of rows of a with k rows of 32
 // binary16 numbers, ldb apart.
 type halfTile struct {
 	rows int
-	run  func(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, clear bool)
+	run  func(a *float32, lda int, b *uint16, ldb, k int, c *float32, ldc int, fresh bool)
 }
 
 // active is what the exported functions use. It is set once, before main.

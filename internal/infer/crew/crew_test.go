@@ -20,7 +20,7 @@ func TestDoesEachItemOnce(t *testing.T) {
 	}
 	for p := range phases {
 		done := make([]atomic.Int32, 2+p%37) // more items than before, and fewer
-		c.Do(0, len(done), 1, func(_ int, from, to int) {
+		c.Do(0, len(done), 1, func(_, from, to int) {
 			for i := from; i < to; i++ {
 				done[i].Add(1)
 			}

@@ -8,8 +8,9 @@ type Options struct {
 	// Context shortens the longest text, prompt and all, that the model allows;
 	// 0 is what the model says, at most 32768.
 	Context int
-	// CacheBytes bounds the memory for keys and values of all texts; 0 is what
-	// one text of the whole context takes, at least 256 MiB. It is taken when it is needed.
+	// CacheBytes bounds the memory for keys and values of all texts; 0 is what one
+	// text of the whole context takes, but 256 MiB at least and 1 GiB at most. It
+	// is taken when it is needed. What does not hold a whole context shortens it.
 	CacheBytes int64
 	// Batch is how many texts are written at once; more wait. 0 is 32.
 	Batch int

@@ -13,6 +13,8 @@ type Request struct {
 	Stop []string
 	// Mask, if not nil, says before each token which may come.
 	Mask Mask
+
+	watch func(logits []float32) // for tests
 }
 
 // Sampler is how the next token is chosen from what the model thinks of each.
@@ -26,8 +28,9 @@ type Sampler struct {
 	TopP float64
 	// TopK keeps so many of the most likely tokens; 0 keeps all.
 	TopK int
-	// Seed makes the choice repeatable. Another batch beside a request changes the order of
-	// sums, and so the last bits of its logits, only when it is one of several; the same requests alone give the same text.
+	// Seed makes the choice repeatable: the same request, alone, gives the same
+	// text. Beside others the order of sums changes, and with it the last bits of
+	// logits, which may tip a choice.
 	Seed uint64
 	// Repetition divides the logits of tokens that are in the prompt or the text,
 	// if they are positive, and multiplies negative ones; 0 or 1 for none.
@@ -46,7 +49,8 @@ type Mask interface {
 	// Tokens that end the text ([Model.Ends]) are to be put in where the text may
 	// end. A set that stays empty ends the text with [FinishMask].
 	Allowed(set TokenSet)
-	// Accept says that the token was taken. An error ends the request with it.
+	// Accept says that the token was taken, unless it ends the text. An error ends
+	// the request with it.
 	Accept(token int32) error
 }
 

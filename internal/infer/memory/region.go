@@ -28,5 +28,11 @@ func (r *Region) Bytes(n int) []byte {
 	return b
 }
 
+// Halves is Take for n numbers of 16 bits.
+func (r *Region) Halves(n int) []uint16 {
+	b := r.Bytes(2 * n)
+	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b))), n) //nolint:gosec // aligned to 64 bytes
+}
+
 // Len is the size of the region.
 func (r *Region) Len() int { return len(r.bytes) }

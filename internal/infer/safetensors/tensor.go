@@ -77,3 +77,6 @@ func halfToFloat(h uint16) float32 {
 	}
 	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
+
+// Data is the tensor's part of the file. It is dead when the model is closed.
+func (t *Tensor) Data() []byte { return t.data }
