@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -47,7 +48,9 @@ func (c *ContainerClass) containerNames() []string {
 // readContainers reads the containers key of the metadata.
 func readContainers(u *Upload, raw json.RawMessage) error {
 	var all []ContainerClass
-	if err := json.Unmarshal(raw, &all); err != nil {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields() // what is not understood is not to be ignored
+	if err := d.Decode(&all); err != nil {
 		return err
 	}
 	if len(all) > maxContainerClasses {

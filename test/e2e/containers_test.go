@@ -40,7 +40,7 @@ func guestImage(t *testing.T, args ...string) v1.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return imageOf(t, v1.Config{Entrypoint: []string{"/guest"}, Cmd: args, Env: []string{"FROM=image"}}, map[string][]byte{"guest": body})
+	return imageOf(t, v1.Config{Entrypoint: []string{"/guest"}, Cmd: args, Env: []string{"FROM=image"}}, map[string][]byte{"guest": body, "bin/sh": body})
 }
 
 // imageOf is an image of one layer with executable files.

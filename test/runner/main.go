@@ -105,6 +105,9 @@ func longParts() []part {
 		name: "encoders, in full", min: 1, report: "bench/reports/accuracy-encoders.md", env: []string{"SELVAGE_TEST_FULL=1"},
 		args: []string{"-count=1", "-timeout=10m", "-v", "-run", "Accuracy", "./internal/infer/"},
 	}, {
+		name: "containers, in full", min: 1, report: "bench/reports/crash-containers.md", env: []string{"SELVAGE_TEST_FULL=1"},
+		args: []string{"-count=1", "-timeout=30m", "-v", "-run", "Killed", "./internal/instances/..."},
+	}, {
 		name: "end to end, in full", min: 3, report: "bench/reports/crash.md", env: []string{"SELVAGE_TEST_FULL=1"},
 		args: []string{"-count=1", "-timeout=110m", "-v", "-run", "Crash|Hammer|Killed|Soak|TooLarge", "./test/e2e/..."},
 	}}

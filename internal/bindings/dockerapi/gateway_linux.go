@@ -27,9 +27,12 @@ const (
 	maxHead     = 64 << 10
 	// A port that does not listen yet is tried for so long, in the beginning of a
 	// container's life and while nothing has been reached in it.
-	openTimeout = 10 * time.Second
+	openTimeout = 2 * time.Second
 	openPause   = time.Millisecond
 	young       = 60 * time.Second
+	// What the package @cloudflare/containers asks for a port where nothing listens, to
+	// know whether the container runs, when its class names no port. It is not held.
+	probePort = "33"
 )
 
 // gateway stands for the container that Docker users have beside theirs: it listens
@@ -287,7 +290,7 @@ func (g *gateway) dial(ctx context.Context, port string) (net.Conn, error) {
 		return nil, err
 	}
 	patience := time.Duration(0)
-	if !opened && time.Since(since) < young {
+	if !opened && port != probePort && time.Since(since) < young {
 		patience = openTimeout
 	}
 	conn, err := try(ctx, in, c, port, patience)

@@ -43,7 +43,9 @@ type Options struct {
 	Runc string
 	// Dir is an empty folder, over which the keeper mounts what it writes itself.
 	Dir string
-	Log *slog.Logger
+	// Home is its working directory, which tells an operator whose it is.
+	Home string
+	Log  *slog.Logger
 	// OnExit is told of each container that has ended, once. It must not block.
 	OnExit func(id string, code int, oom bool)
 }
@@ -72,7 +74,7 @@ func Start(ctx context.Context, o Options) (*Keeper, error) {
 	log := o.Log
 	proc, err := supervise.Start(ctx, supervise.Spec{
 		Path: o.Helper, Args: []string{Name}, Env: []string{envDir + "=" + o.Dir, envRunc + "=" + o.Runc},
-		Dir: "/", ExtraFiles: []*os.File{theirs}, OwnTree: true,
+		Dir: o.Home, ExtraFiles: []*os.File{theirs}, OwnTree: true,
 		Stderr: func(line []byte) {
 			log.WarnContext(context.WithoutCancel(ctx), "the keeper of containers says", "text", string(line))
 		},

@@ -172,7 +172,7 @@ func (d *Driver) running(ctx context.Context) (*keeper.Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := keeper.Start(ctx, keeper.Options{Helper: d.o.Helper, Runc: d.o.Runc, Dir: dir, Log: d.o.Log, OnExit: d.ended})
+	k, err := keeper.Start(ctx, keeper.Options{Helper: d.o.Helper, Runc: d.o.Runc, Dir: dir, Home: d.o.Dir, Log: d.o.Log, OnExit: d.ended})
 	if err != nil {
 		return nil, err
 	}

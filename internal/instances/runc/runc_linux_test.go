@@ -16,6 +16,9 @@ func TestMain(m *testing.M) {
 	if keeper.IsKeeper(os.Args) {
 		os.Exit(keeper.Main())
 	}
+	if os.Getenv(platformRole) != "" {
+		os.Exit(platform(os.Args[1], os.Args[2]))
+	}
 	goleak.VerifyTestMain(m)
 }
 
