@@ -3,6 +3,8 @@ package bindings
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -16,7 +18,7 @@ const containersEnd = 30 * time.Second
 
 // listenContainers makes the socket by which a process has the containers of its
 // objects run. They end with the door.
-func (s *Server) listenContainers(ctx context.Context, d *door, dir string, spec *workers.DoorSpec) error {
+func (s *Server) listenContainers(ctx context.Context, d *door, e *egress, dir string, spec *workers.DoorSpec) error {
 	if len(spec.Containers) == 0 {
 		return nil
 	}
@@ -24,7 +26,7 @@ func (s *Server) listenContainers(ctx context.Context, d *door, dir string, spec
 		return errors.New("there is no service of containers")
 	}
 	owner := s.o.Instances.NewOwner(spec.Account, spec.Script, spec.Containers)
-	h := dockerapi.New(owner, s.o.Log)
+	h := dockerapi.New(owner, containerOutbound{e, s.o.Resolver}, s.o.Log)
 	srv := s.httpServer(h)
 	srv.ConnContext = dockerapi.ConnContext
 	ready, cancel := context.WithCancel(d.base())
@@ -44,4 +46,20 @@ func endOwner(owner *instances.Owner, s *Server) {
 	if err := owner.Close(ctx); err != nil {
 		s.o.Log.Warn("containers of a worker did not end", "error", err)
 	}
+}
+
+// containerOutbound is the way out that the worker has, by the same rules.
+type containerOutbound struct {
+	e        *egress
+	resolver Resolver
+}
+
+// Dial implements [dockerapi.Outbound].
+func (o containerOutbound) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	return o.e.dialer.dialTarget(ctx, target{addr: to.Addr(), port: to.Port()})
+}
+
+// Lookup implements [dockerapi.Outbound].
+func (o containerOutbound) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	return o.resolver.LookupNetIP(ctx, "ip", host+".")
 }

@@ -231,7 +231,7 @@ func (s *Server) openServices(ctx context.Context, d *door, e *egress, dir strin
 	if err := s.listenAI(ctx, d, e, dir, &spec); err != nil {
 		return err
 	}
-	if err := s.listenContainers(ctx, d, dir, &spec); err != nil {
+	if err := s.listenContainers(ctx, d, e, dir, &spec); err != nil {
 		return err
 	}
 	return s.listenVectorize(ctx, d, e, dir, spec)

@@ -44,6 +44,7 @@ type Instance struct {
 	c       driver.Container // nil before the start
 	started time.Time
 	state   State
+	ahead   []archive // files that are put into it before it starts
 
 	done    chan struct{} // closed when it has ended, or will never start
 	removed chan struct{}
@@ -132,6 +133,9 @@ func (in *Instance) run(ctx context.Context, n Network) (driver.Container, error
 		return nil, err
 	}
 	if err = n.Attach(ctx, c); err == nil {
+		err = in.putAhead(ctx, c)
+	}
+	if err == nil {
 		err = c.Start(ctx)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -67,5 +68,62 @@ func TestNamespace(t *testing.T) {
 	}
 	if err := n.Do(func() error { return errors.New("mine") }); err == nil || err.Error() != "mine" {
 		t.Errorf("the error of what ran: %v", err)
+	}
+}
+
+// TestRedirect connects to an address that nobody has and arrives, with the address
+// still known; loopback stays what it is.
+func TestRedirect(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: network namespaces")
+	}
+	n, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	var ln net.Listener
+	if err := n.Do(func() (err error) { ln, err = net.Listen("tcp4", "0.0.0.0:0"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	number, _ := strconv.Atoi(port)
+	if err := n.Redirect(uint16(number)); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		to, err := netns.OriginalDestination(c.(*net.TCPConn))
+		got <- to.String()
+		_, _ = io.WriteString(c, "through")
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	var c net.Conn
+	if err := n.Do(func() (err error) { c, err = net.Dial("tcp4", "192.0.2.7:4444"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if b, err := io.ReadAll(c); err != nil || string(b) != "through" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if to := <-got; to != "192.0.2.7:4444" {
+		t.Errorf("it was to go to %s", to)
+	}
+	if err := n.Do(func() error {
+		c, err := net.Dial("tcp4", "127.0.0.1:4444")
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}); err == nil {
+		t.Error("loopback is redirected too")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 )
 
 // classSource uses the package as its documentation does.
-const classSource = `import { Container, getContainer, getRandom, switchPort } from "@cloudflare/containers";
+const classSource = `import { Container, ContainerProxy, getContainer, getRandom, switchPort } from "@cloudflare/containers";
 export class Box extends Container {
   defaultPort = 8080;
   sleepAfter = "2s";
@@ -32,6 +33,9 @@ export class Box extends Container {
   async ask(path) { return (await this.containerFetch("http://box" + path)).text(); }
   async run(...cmd) { const p = await this.ctx.container.exec(cmd); const o = await p.output(); return new TextDecoder().decode(o.stdout); }
 }
+export { ContainerProxy };
+export class Out extends Container { defaultPort = 8080; enableInternet = false; interceptHttps = true; }
+Out.outboundByHost = { "names.intercepted": (request) => new Response("the worker answers " + request.url) };
 export class Sleeper extends Container { defaultPort = 8080; entrypoint = ["/guest", "exit", "5"];
   async begin() { try { await this.startAndWaitForPorts({ cancellationOptions: { portReadyTimeoutMS: 3000 } }); return "started"; } catch (e) { return String(e); } } }
 export default { async fetch(request, env) {
@@ -48,18 +52,20 @@ export default { async fetch(request, env) {
     case "/do/port": return box.fetch(switchPort(new Request("http://x/port"), 8080));
     case "/do/bad": return new Response(await getContainer(env.SLEEPER).begin());
   }
+  if (url.pathname === "/fetch" && url.searchParams.has("out")) return getContainer(env.OUT).fetch(request);
   return box.fetch(request);
 } };`
 
 // TestContainerClass runs the package @cloudflare/containers as it is on npm.
 func TestContainerClass(t *testing.T) {
 	needsRunc(t)
-	p := start(t)
+	outside := outsideServer(t)
+	p := start(t, "--egress-allow", strings.Replace(outside, ":", "/32:", 1))
 	image := p.push(t, "guest", guestImage(t, "serve"))
 	dir := project(t, map[string]string{"index.js": classSource, "wrangler.jsonc": fmt.Sprintf(`{"name": "box", "main": "index.js", "compatibility_date": "2026-09-01",
-		"durable_objects": {"bindings": [{"name": "BOX", "class_name": "Box"}, {"name": "SLEEPER", "class_name": "Sleeper"}]},
-		"migrations": [{"tag": "v1", "new_sqlite_classes": ["Box", "Sleeper"]}],
-		"containers": [{"class_name": "Box", "images": {"main": {"image": %q}}}, {"class_name": "Sleeper", "images": {"main": {"image": %q}}}]}`, image, image)})
+		"durable_objects": {"bindings": [{"name": "BOX", "class_name": "Box"}, {"name": "SLEEPER", "class_name": "Sleeper"}, {"name": "OUT", "class_name": "Out"}]},
+		"migrations": [{"tag": "v1", "new_sqlite_classes": ["Box", "Sleeper", "Out"]}],
+		"containers": [{"class_name": "Box", "images": {"main": {"image": %q}}}, {"class_name": "Sleeper", "images": {"main": {"image": %q}}}, {"class_name": "Out", "images": {"main": {"image": %q}}}]}`, image, image, image)})
 	if err := os.Symlink(filepath.Join(repo(t), "tools", "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +84,18 @@ func TestContainerClass(t *testing.T) {
 		t.Errorf("exec: %d %q", a.Status, a.Body)
 	}
 	p.want(t, host, "/do/random", "guest GET /random")
-	for range 40 {
-		p.echo(t, host)
+	p.echo(t, host)
+	for url, want := range map[string]string{
+		"out=&url=http://names.intercepted/a":  "200 the worker answers http://names.intercepted/a",
+		"out=&url=https://names.intercepted/b": "200 the worker answers http",
+		"out=&url=http://other.example/":       "failed: ",
+		"out=&url=http://" + outside:           "failed: ",
+		"url=http://" + outside:                "200 outside",
+		"url=http://169.254.169.254/":          "failed: ",
+	} {
+		if a := p.get(t, host, "/fetch?"+url); !strings.HasPrefix(a.Body, want) {
+			t.Errorf("fetch %s: %q, want %q", url, a.Body, want)
+		}
 	}
 
 	// It stops by itself when nobody asks, with a signal of which it dies.
@@ -99,6 +115,32 @@ func TestContainerClass(t *testing.T) {
 	if a := p.get(t, host, "/do/bad"); !strings.Contains(a.Body, "5") || strings.Contains(a.Body, "started") {
 		t.Errorf("a container that ends at once: %q", a.Body)
 	}
+}
+
+// outsideServer answers on an address of this machine that is not loopback, and
+// returns it with the port.
+func outsideServer(t *testing.T) string {
+	t.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		ip, ok := a.(*net.IPNet)
+		if !ok || ip.IP.To4() == nil || ip.IP.IsLoopback() {
+			continue
+		}
+		ln, err := net.Listen("tcp4", net.JoinHostPort(ip.IP.String(), "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "outside") })}
+		go srv.Serve(ln)
+		t.Cleanup(func() { srv.Close() })
+		return ln.Addr().String()
+	}
+	t.Fatal("this machine has no address but loopback")
+	return ""
 }
 
 func (p *platform) events(t *testing.T, host, name string) []string {

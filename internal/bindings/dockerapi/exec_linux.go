@@ -282,12 +282,11 @@ func (h *Handler) readFiles(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) writeFiles(w http.ResponseWriter, r *http.Request) error {
-	f, err := h.files(r)
+	in, err := h.find(r)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }()
-	err = f.WriteTar(r.Context(), r.URL.Query().Get("path"), http.MaxBytesReader(w, r.Body, maxArchive))
+	err = in.Put(r.Context(), r.URL.Query().Get("path"), http.MaxBytesReader(w, r.Body, maxArchive))
 	if errors.Is(err, fs.ErrNotExist) {
 		return &apiError{http.StatusNotFound, "there is no such folder in the container"}
 	}

@@ -25,6 +25,7 @@ const (
 
 	headTimeout = 10 * time.Second
 	maxHead     = 64 << 10
+	maxConns    = 4096 // open connections of one container, in both directions
 	// A port that does not listen yet is tried for so long, in the beginning of a
 	// container's life and while nothing has been reached in it.
 	openTimeout = 2 * time.Second
@@ -50,17 +51,7 @@ type gateway struct {
 	conns  map[net.Conn]struct{}
 	closed bool
 	egress egressSettings
-}
-
-// egressSettings are what the runtime says of connections that leave the container.
-type egressSettings struct {
-	Port int `json:"port"`
-	DNS  struct {
-		AllowHostnames []string `json:"allowHostnames"`
-	} `json:"dns"`
-	Internet struct {
-		Enabled bool `json:"enabled"`
-	} `json:"internet"`
+	ca     *authority
 }
 
 func (h *Handler) createGateway(w http.ResponseWriter, r *http.Request, name string) error {
@@ -68,7 +59,11 @@ func (h *Handler) createGateway(w http.ResponseWriter, r *http.Request, name str
 	if err != nil {
 		return err
 	}
-	g := &gateway{h: h, name: name, ns: ns, conns: make(map[net.Conn]struct{})}
+	if err := h.wayOut(r.Context()); err != nil {
+		_ = ns.Close() // nothing was written
+		return err
+	}
+	g := &gateway{h: h, name: name, ns: ns, conns: make(map[net.Conn]struct{}), ca: &h.ca}
 	h.mu.Lock()
 	taken := h.gateways[name] != nil
 	if !taken && !h.closed {
@@ -187,8 +182,8 @@ func (g *gateway) accept(ln net.Listener) {
 func (g *gateway) add(c net.Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
-		_ = c.Close() // nobody waits for it
+	if g.closed || len(g.conns) >= maxConns {
+		_ = c.Close() // nobody waits for it, or there are too many
 		return false
 	}
 	g.conns[c] = struct{}{}
@@ -242,7 +237,12 @@ func (g *gateway) handle(c net.Conn) {
 		g.mu.Unlock()
 		reply(c, "200 OK")
 	case r.Method == http.MethodGet && r.URL.Path == "/ca":
-		reply(c, "200 OK") // connections with TLS are not looked into
+		cert, err := g.ca.pem()
+		if err != nil {
+			reply(c, "500 Internal Server Error")
+			return
+		}
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(cert), cert) // who does not read it is gone
 	default:
 		reply(c, "404 Not Found")
 	}
@@ -334,7 +334,7 @@ func splice(a net.Conn, ahead *bufio.Reader, b net.Conn) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if n := ahead.Buffered(); n > 0 {
+		if n := buffered(ahead); n > 0 {
 			head, _ := ahead.Peek(n) // it is there
 			if _, err := b.Write(head); err != nil {
 				_ = a.Close() // as below
@@ -347,10 +347,17 @@ func splice(a net.Conn, ahead *bufio.Reader, b net.Conn) {
 	<-done
 }
 
+func buffered(r *bufio.Reader) int {
+	if r == nil {
+		return 0
+	}
+	return r.Buffered()
+}
+
 // pass copies from one to the other and passes on its end.
 func pass(to, from net.Conn) {
 	_, err := io.Copy(to, from)
-	half, ok := to.(*net.TCPConn)
+	half, ok := to.(interface{ CloseWrite() error })
 	if err != nil || !ok {
 		_ = to.Close() // the other direction ends with it
 		_ = from.Close()
@@ -358,9 +365,3 @@ func pass(to, from net.Conn) {
 	}
 	_ = half.CloseWrite() // as above
 }
-
-// Attach implements [instances.Network].
-func (g *gateway) Attach(context.Context, driver.Container) error { return nil }
-
-// Nameserver implements [instances.Network].
-func (g *gateway) Nameserver() string { return "" }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,19 +22,27 @@ const (
 
 // Handler answers one process. Close it when that has ended.
 type Handler struct {
-	owner *instances.Owner
-	log   *slog.Logger
-	mux   *http.ServeMux
+	owner    *instances.Owner
+	outbound Outbound
+	log      *slog.Logger
+	mux      *http.ServeMux
+	ca       authority
+	life     context.Context //nolint:containedctx // ends with the handler
+	end      context.CancelFunc
+
+	making sync.Mutex // of way
 
 	mu       sync.Mutex
 	closed   bool
 	gateways map[string]*gateway // by name
+	way      *gateway            // out of the runtime's own network; see passThrough
 	execs    map[string]*execution
 }
 
 // New returns a handler for the instances of an owner.
-func New(owner *instances.Owner, log *slog.Logger) *Handler {
-	h := &Handler{owner: owner, log: log, mux: http.NewServeMux(), gateways: make(map[string]*gateway), execs: make(map[string]*execution)}
+func New(owner *instances.Owner, out Outbound, log *slog.Logger) *Handler {
+	h := &Handler{owner: owner, outbound: out, log: log, mux: http.NewServeMux(), gateways: make(map[string]*gateway), execs: make(map[string]*execution)}
+	h.life, h.end = context.WithCancel(context.Background())
 	for pattern, do := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /networks/bridge":          h.network,
 		"GET /volumes":                  h.volumes,
@@ -72,7 +81,12 @@ func (h *Handler) Close() {
 	h.closed = true
 	all := h.gateways
 	h.gateways = nil
+	if h.way != nil {
+		all = maps.Clone(all)
+		all[""] = h.way
+	}
 	h.mu.Unlock()
+	h.end()
 	for _, g := range all {
 		g.close()
 	}

@@ -138,7 +138,7 @@ export function stub(fetcher, local) {
       return response;
     },
   };
-  return new Wrapper(fetcher, {
+  const made = new Wrapper(fetcher, {
     get(target, name) {
       if (name === "fetch") return fetch;
       if (typeof name === "symbol" || name === "then" || name === "connect" || name in plain) {
@@ -150,6 +150,34 @@ export function stub(fetcher, local) {
     // One of ctx.exports makes another, with props.
     apply: (target, self, args) => stub(apply(target, undefined, args), local),
   });
+  apply(mapSet, natives, [made, fetcher]);
+  return made;
+}
+
+const natives = new WeakMap();
+const { get: mapGet, set: mapSet } = WeakMap.prototype;
+
+const containers = new WeakSet();
+
+// The methods of an object's container by which it has the worker answer what the
+// container sends: these are the runtime's own, and take only its own stubs.
+export function acceptStubs(container) {
+  if (typeof container !== "object" || container === null) return;
+  const proto = getPrototypeOf(container);
+  if (containers.has(proto)) return;
+  containers.add(proto);
+  const names = Object.getOwnPropertyNames(proto);
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i], original = name.startsWith("intercept") ? proto[name] : undefined;
+    if (typeof original !== "function") continue;
+    const { [name]: method } = {
+      [name](...args) {
+        for (let j = 0; j < args.length; j++) args[j] = apply(mapGet, natives, [args[j]]) ?? args[j];
+        return apply(original, this, args);
+      },
+    };
+    define(proto, name, { value: method, configurable: true, writable: true });
+  }
 }
 
 let looped;

@@ -1,6 +1,6 @@
 
 // Appended to the entry module when the worker has Durable Objects.
-import { objectStep } from "@@TRACE@@";
+import { acceptStubs, objectStep } from "@@TRACE@@";
 import { DurableObject as ObjectBase } from "cloudflare:workers";
 
 const OBJECT_HANDLERS = ["fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"];
@@ -88,6 +88,7 @@ function objectClass(Base, name) {
   const Class = class extends Base {
     constructor(...args) {
       loopback(args[0].exports, callable);
+      acceptStubs(args[0].container);
       current.run(objectStep(), () => super(...args));
     }
   };

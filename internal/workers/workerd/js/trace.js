@@ -3,11 +3,11 @@
 import { current } from "selvage-internal:als";
 import { countKV, countObjects } from "selvage-internal:subrequests";
 import { KEY, collect, collected, dispatch, settle, tail } from "selvage-internal:dispatch";
-import { CALL, answer, loopback, newRay, objectStep, remote, thrown } from "selvage-internal:calls";
+import { CALL, acceptStubs, answer, loopback, newRay, objectStep, remote, thrown } from "selvage-internal:calls";
 
 // The entry module runs handlers in it. (It does that itself: a function of this
 // module would show this module's name in every stack.)
-export { CALL, KEY, answer, collect, collected, countKV, countObjects, current, dispatch, loopback, newRay, objectStep, remote, tail, thrown };
+export { CALL, KEY, acceptStubs, answer, collect, collected, countKV, countObjects, current, dispatch, loopback, newRay, objectStep, remote, tail, thrown };
 
 const { apply } = Reflect;
 const { slice } = String.prototype;
