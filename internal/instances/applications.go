@@ -10,10 +10,11 @@ import (
 // container belongs to a class of Durable Objects. It is asked at each start of a
 // container, so an answer counts from then on and what runs goes on as it is.
 type Applications interface {
-	// Application returns what objects of a class of a script run. The error is an
+	// Application returns what an object of a class of a script runs; object is its id,
+	// or empty when no object asks. The error is an
 	// *[Error] with [CodeNoApplication] when there is none: it is created after the
 	// upload of its script, so a start in between finds nothing.
-	Application(ctx context.Context, account, script, class string) (Application, error)
+	Application(ctx context.Context, account, script, class, object string) (Application, error)
 }
 
 // Application is what the objects of one class run.

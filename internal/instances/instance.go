@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,15 +41,26 @@ type Instance struct {
 	starting sync.Mutex // one start or remove at a time
 	gone     bool       // under starting
 
+	health  health
+	waiting atomic.Int64 // requests; see Admit
+	output  tail
+
 	mu      sync.Mutex
 	c       driver.Container // nil before the start
 	started time.Time
+	ended   time.Time
 	state   State
 	ahead   []archive // files that are put into it before it starts
 
 	done    chan struct{} // closed when it has ended, or will never start
 	removed chan struct{}
 	end     sync.Once
+}
+
+func newInstance(o *Owner, app Application, img *image, ref Image, q Request) *Instance {
+	return &Instance{
+		o: o, app: app, image: img, ref: ref, request: q, id: newID(), created: time.Now(), done: make(chan struct{}), removed: make(chan struct{}),
+	}
 }
 
 // State is what an instance is at.
@@ -117,11 +129,18 @@ func (in *Instance) Start(ctx context.Context, n Network) error {
 		in.event(Event{Kind: EventFailed, Reason: err.Error()})
 		return err
 	}
+	checks := in.checks()
+	if checks != nil {
+		in.health.set(Starting, "it has not been checked yet")
+	}
 	in.mu.Lock()
 	in.c, in.started, in.state.Running = c, time.Now(), true
 	in.mu.Unlock()
 	in.event(Event{Kind: EventStarted, Took: time.Since(begin)})
 	go in.watch(c)
+	if checks != nil {
+		go in.keepChecking(checks) //nolint:contextcheck,gosec // it lasts as long as the instance
+	}
 	return nil
 }
 
@@ -174,13 +193,14 @@ func (in *Instance) args() []string {
 }
 
 func (in *Instance) print(line []byte, stderr bool) {
-	if in.o.s.o.OnLog == nil {
-		return
-	}
-	in.o.s.o.OnLog(Line{
+	l := Line{
 		Account: in.o.account, Script: in.o.script, Class: in.request.Class, Application: in.app.ID, Instance: in.id,
 		Time: time.Now(), Stderr: stderr, Text: string(line),
-	})
+	}
+	in.output.add(l)
+	if in.o.s.o.OnLog != nil {
+		in.o.s.o.OnLog(l)
+	}
 }
 
 func (in *Instance) event(e Event) {
@@ -219,9 +239,13 @@ func (in *Instance) finish(s State) {
 	in.end.Do(func() {
 		s.Running, s.Ended = false, true
 		in.mu.Lock()
-		in.state = s
+		in.state, in.ended = s, time.Now()
+		started := !in.started.IsZero() || s.Reason != ""
 		in.mu.Unlock()
 		close(in.done)
+		if started {
+			in.o.s.ended.add(in.Info())
+		}
 	})
 }
 
@@ -249,29 +273,7 @@ func (in *Instance) Signal(sig syscall.Signal) error {
 }
 
 // Stop asks it to end, and ends it after the grace that the service has.
-func (in *Instance) Stop(ctx context.Context) error {
-	if err := in.Signal(in.stopSignal()); err != nil {
-		return err
-	}
-	t := time.NewTimer(in.o.s.o.StopGrace)
-	defer t.Stop()
-	select {
-	case <-in.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-	}
-	if err := in.Signal(syscall.SIGKILL); err != nil && !in.State().Ended {
-		return err
-	}
-	select {
-	case <-in.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+func (in *Instance) Stop(ctx context.Context) error { return in.End(ctx, in.o.s.o.StopGrace) }
 
 // Remove ends it and all that it left.
 func (in *Instance) Remove(ctx context.Context) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Owner is one process of a worker with the instances that belong to its objects.
@@ -43,7 +42,7 @@ func (o *Owner) Ready(ctx context.Context) {
 		return
 	}
 	for _, class := range o.classes {
-		app, err := o.s.o.Applications.Application(ctx, o.account, o.script, class)
+		app, err := o.s.o.Applications.Application(ctx, o.account, o.script, class, "")
 		if err != nil {
 			continue
 		}
@@ -127,7 +126,7 @@ func (o *Owner) Create(ctx context.Context, q Request) (*Instance, error) {
 	if !slices.Contains(o.classes, q.Class) {
 		return nil, Fail(CodeNoApplication, "the class %.100q has no containers in this version of the Worker", q.Class)
 	}
-	app, err := o.s.o.Applications.Application(ctx, o.account, o.script, q.Class)
+	app, err := o.s.o.Applications.Application(ctx, o.account, o.script, q.Class, objectOf(q.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +142,7 @@ func (o *Owner) Create(ctx context.Context, q Request) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Instance{
-		o: o, app: app, image: img, ref: ref, request: q, id: newID(), created: time.Now(), done: make(chan struct{}), removed: make(chan struct{}),
-	}
+	in := newInstance(o, app, img, ref, q)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {

@@ -75,6 +75,7 @@ type Service struct {
 	mu      sync.Mutex
 	closed  bool
 	images  map[string]*image
+	ended   memory
 	running map[string]int // by application
 	total   int
 	owners  map[*Owner]struct{}

@@ -45,7 +45,7 @@ func (s *Server) containerLog(l instances.Line) {
 type deployedContainers struct{ s *Server }
 
 // Application implements [instances.Applications].
-func (a deployedContainers) Application(ctx context.Context, account, script, class string) (instances.Application, error) {
+func (a deployedContainers) Application(ctx context.Context, account, script, class, _ string) (instances.Application, error) {
 	named, err := a.s.workers.ContainerImages(ctx, account, script, class)
 	if err != nil {
 		return instances.Application{}, err

@@ -259,6 +259,10 @@ func (g *gateway) connect(ctx context.Context, c net.Conn, br *bufio.Reader, to 
 		reply(c, "400 Bad Request")
 		return
 	}
+	if err := g.admit(ctx); err != nil {
+		unavailable(c, br, err)
+		return
+	}
 	inner, err := g.dial(ctx, port)
 	if err != nil {
 		// The runtime reads this as "the container is not listening to port".
@@ -273,6 +277,41 @@ func (g *gateway) connect(ctx context.Context, c net.Conn, br *bufio.Reader, to 
 		return
 	}
 	splice(c, br, inner)
+}
+
+// admitWait bounds how long a request waits for a container to become healthy.
+const admitWait = 10 * time.Second
+
+// admit waits until the instance may have requests. One that is not there is left to
+// dial.
+func (g *gateway) admit(ctx context.Context) error {
+	g.mu.Lock()
+	in := g.in
+	g.mu.Unlock()
+	if in == nil || !in.State().Running {
+		return nil
+	}
+	err := in.Admit(ctx, admitWait)
+	if own, ok := errors.AsType[*instances.Error](err); ok && own.Code == instances.CodeNotRunning {
+		return nil
+	}
+	return err
+}
+
+// unavailable answers a request in the container's place.
+func unavailable(c net.Conn, br *bufio.Reader, why error) {
+	if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+		return
+	}
+	_ = c.SetReadDeadline(time.Now().Add(headTimeout))
+	if _, err := http.ReadRequest(br); err != nil {
+		return // whatever it speaks, it is not served
+	}
+	text := "The container does not take requests now.\n"
+	if own, ok := errors.AsType[*instances.Error](why); ok {
+		text = own.Message + "\n"
+	}
+	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(text), text) // who does not read it is gone
 }
 
 // dial connects to a port. In the beginning, when the container's program has

@@ -198,17 +198,8 @@ func usersFault(said string) (string, bool) {
 func (c *container) start() error {
 	c.doing.Lock()
 	defer c.doing.Unlock()
-	if c.hasEnded() {
-		return errors.New("the container has ended")
-	}
 	fifo := filepath.Join(c.m.dir, state, c.id, "exec.fifo")
-	f, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0) //nolint:gosec // runc made it in our folder
-	if err != nil {
-		return fmt.Errorf("start: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	// The other side, which was blocked opening it, writes one byte.
-	if err := waitReadable(f, c.ended); err != nil {
+	if err := openGate(fifo, c.ended); err != nil {
 		return err
 	}
 	return os.Remove(fifo)

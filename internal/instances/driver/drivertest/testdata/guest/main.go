@@ -81,6 +81,10 @@ func main() {
 		}
 	case "escape":
 		escape()
+	case "flag":
+		_ = os.WriteFile(os.Args[2], nil, 0o644)
+	case "unflag":
+		_ = os.Remove(os.Args[2])
 	case "fill":
 		fill()
 	}
@@ -111,6 +115,12 @@ func serve(args []string) {
 		}
 	})
 	http.HandleFunc("/fetch", fetch)
+	http.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := os.Stat("/sick"); err == nil {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	http.HandleFunc("/nothing-but-500", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	ln, err := net.Listen("tcp", ":"+port)
 	if err != nil {
