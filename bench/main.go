@@ -42,6 +42,7 @@ func suites() []suite {
 		{"cores", moreCores},
 		{"idleworkers", idleWorkers},
 		{"kv", kvStore},
+		{"containers", containerSuite},
 		{"objects", objects},
 		{"cache", cacheHits},
 		{"d1", d1Databases},

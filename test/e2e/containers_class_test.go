@@ -100,6 +100,7 @@ func TestContainerClass(t *testing.T) {
 
 	// It stops by itself when nobody asks, with a signal of which it dies.
 	p.eventually(t, host, "/do/state?n=one", func(body string) bool { return strings.HasPrefix(body, "stopped") })
+	p.eventually(t, host, "/do/events?n=one", func(body string) bool { return strings.Contains(body, "stop ") })
 	events := p.events(t, host, "one")
 	if len(events) < 2 || events[0] != "start" || !strings.HasPrefix(events[len(events)-1], "stop ") {
 		t.Errorf("events: %q", events)
