@@ -46,6 +46,7 @@ type Platform struct {
 	RequestsTotal     uint64    `json:"requests_total"`
 	RequestsPerSecond float64   `json:"requests_per_second"`
 	Isolation         []Layer   `json:"isolation"`
+	Containers        []Layer   `json:"containers"`
 }
 
 // Layer is one thing that keeps a worker's process in, and whether it does.

@@ -39,6 +39,8 @@ type Platform struct {
 	RequestsPerSecond float64 `json:"requests_per_second"`
 	// Isolation is what keeps workers apart.
 	Isolation []Layer `json:"isolation,omitempty"`
+	// Containers is what runs containers, and which of their limits hold.
+	Containers []Layer `json:"containers,omitempty"`
 }
 
 // Layer is one thing that keeps a worker's process in, and whether it does.

@@ -84,7 +84,7 @@ func diagnose(ctx context.Context, c *config.Config, helper string) []checkResul
 			checkPort(ctx, "edge port", c.Host, c.Port, "--port"),
 			checkPort(ctx, "API port", c.APIHost(), c.API.Port, "--api-port"))
 	}
-	results = append(results, checkNames(ctx, c.Domain), checkClock(time.Now()), checkPriority(), checkGit())
+	results = append(results, checkNames(ctx, c.Domain), checkClock(time.Now()), checkPriority(), checkGit(), checkContainers())
 	return append(results, checkIsolation(ctx, helper, c.Isolation)...)
 }
 
@@ -96,6 +96,15 @@ func checkGit() checkResult {
 		return checkResult{name, checkWarn, "git is not installed, so sites take no pushes; all else works. Install the package git and start the platform again"}
 	}
 	return checkResult{name, checkOK, path + ": sites can be pushed to"}
+}
+
+// checkContainers says whether containers of Durable Objects can be run.
+func checkContainers() checkResult {
+	const name = "containers"
+	if missing := server.ContainersMissing(); missing != "" {
+		return checkResult{name, checkWarn, "no containers can be run; all else works: " + missing}
+	}
+	return checkResult{name, checkOK, "runc runs them"}
 }
 
 // checkPriority says whether one worker can slow the others down by computing.

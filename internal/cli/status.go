@@ -85,6 +85,7 @@ func (a *app) showStatus(ctx context.Context) error {
 	a.printf("%d requests, %.1f/s   %s deployed, %s running\n", p.RequestsTotal, p.RequestsPerSecond,
 		count(s.Scripts, "worker"), count(len(s.Workers), "process"))
 	a.printf("%s\n", isolationLine(p.Isolation))
+	a.printf("%s\n", containersLine(p.Containers))
 	a.printf("limits: processor time and memory of workers are watched by the platform, ten times a second; no cgroup is used\n")
 	if len(s.Workers) == 0 {
 		a.printf("\nNothing runs: a worker's process starts with its first request.\n")
@@ -120,6 +121,30 @@ func isolationLine(layers []client.Layer) string {
 	}
 	if len(missing) > 0 {
 		line += "   MISSING: " + strings.Join(missing, ", ") + " (selvage doctor)"
+	}
+	return line
+}
+
+// containersLine says in one line what runs containers, and which of their limits do
+// not hold.
+func containersLine(layers []client.Layer) string {
+	var holds, missing []string
+	for _, l := range layers {
+		switch {
+		case l.Name == "none":
+			return "containers: none (selvage doctor)"
+		case l.Holds:
+			holds = append(holds, l.Name)
+		default:
+			missing = append(missing, l.Name)
+		}
+	}
+	if len(holds) == 0 {
+		return "containers: none (selvage doctor)"
+	}
+	line := "containers: run by " + holds[0] + "; enforced limits: " + strings.Join(holds[1:], ", ")
+	if len(missing) > 0 {
+		line += "   NOT ENFORCED: " + strings.Join(missing, ", ")
 	}
 	return line
 }

@@ -71,25 +71,26 @@ type descriptor struct {
 // image is one that can be run: its layers are folders.
 type image struct {
 	config imageConfig
-	layers []string // the lowest first
+	layers []string  // the lowest first
+	used   time.Time // last; under Service.mu
 }
 
 // prepare makes an image ready, once for all who ask.
 func (s *Service) prepare(ctx context.Context, account string, ref Image) (*image, error) {
 	key := account + "/" + ref.Repository + "@" + ref.Digest
-	s.mu.Lock()
-	known := s.images[key]
-	s.mu.Unlock()
-	if known != nil {
+	if known := s.known(key); known != nil {
 		return known, nil
 	}
 	made := s.loading.DoChan(key, func() (any, error) {
 		// The result is everybody's, so that nobody's leaving counts.
+		s.collecting.RLock()
+		defer s.collecting.RUnlock()
 		img, err := s.load(context.WithoutCancel(ctx), account, ref)
 		if err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
+		img.used = time.Now()
 		s.images[key] = img
 		s.mu.Unlock()
 		return img, nil
@@ -107,6 +108,17 @@ func (s *Service) prepare(ctx context.Context, account string, ref Image) (*imag
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// known returns an image that is ready, and notes that it is used.
+func (s *Service) known(key string) *image {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	img := s.images[key]
+	if img != nil {
+		img.used = time.Now()
+	}
+	return img
 }
 
 func (s *Service) load(ctx context.Context, account string, ref Image) (*image, error) {

@@ -44,6 +44,7 @@ type Instance struct {
 	health  health
 	waiting atomic.Int64 // requests; see Admit
 	output  tail
+	meter   meter
 
 	mu      sync.Mutex
 	c       driver.Container // nil before the start
@@ -198,9 +199,7 @@ func (in *Instance) print(line []byte, stderr bool) {
 		Time: time.Now(), Stderr: stderr, Text: string(line),
 	}
 	in.output.add(l)
-	if in.o.s.o.OnLog != nil {
-		in.o.s.o.OnLog(l)
-	}
+	in.pass(l)
 }
 
 func (in *Instance) event(e Event) {

@@ -60,7 +60,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b := &bench{blobs: make(map[string][]byte)}
 	b.Service, err = instances.New(instances.Options{
-		Dir: dir, Driver: d, Applications: b, Images: b, Log: log, StopGrace: 300 * time.Millisecond,
+		Dir: dir, Driver: d, Applications: b, Images: b, Log: log, StopGrace: 300 * time.Millisecond, KeepImages: time.Millisecond,
 		OnLog: func(l instances.Line) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -412,4 +412,23 @@ func TestOutput(t *testing.T) {
 	if len(b.lines) != 3000 {
 		t.Errorf("%d lines were passed on", len(b.lines))
 	}
+}
+
+// TestCollect holds that layers go that nothing uses, and stay while something runs.
+func TestCollect(t *testing.T) {
+	b := newBench(t)
+	b.use(t, map[string]any{"Entrypoint": []string{"/guest"}, "Cmd": []string{"stubborn"}})
+	in := start(t, b.owner(t), "one")
+	time.Sleep(2 * time.Millisecond) // longer than images are kept here
+	if out, err := b.Collect(t.Context()); err != nil || out.Layers != 0 {
+		t.Errorf("while it runs: %+v, %v", out, err)
+	}
+	if err := in.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Millisecond)
+	if out, err := b.Collect(t.Context()); err != nil || out.Layers != 1 || out.Images != 1 {
+		t.Errorf("after its end: %+v, %v", out, err)
+	}
+	start(t, b.owner(t), "again")
 }

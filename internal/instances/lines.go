@@ -1,6 +1,10 @@
 package instances
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+	"time"
+)
 
 // What of an instance's output is kept in memory; all of it goes to the platform's
 // event log.
@@ -28,6 +32,57 @@ func (t *tail) add(l Line) {
 		drop++
 	}
 	t.lines = t.lines[drop:]
+}
+
+// How much an instance may put into the platform's event log, where others' lines are
+// too: so many bytes at once, and so many a second.
+const (
+	logBurst = 4 << 20
+	logRate  = 256 << 10
+)
+
+// meter lets lines into the event log, or counts those that are too many.
+type meter struct {
+	mu      sync.Mutex
+	left    float64
+	at      time.Time
+	dropped int
+}
+
+// take reports whether a line may go in, and how many before it could not.
+func (m *meter) take(now time.Time, size int) (ok bool, dropped int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.at.IsZero() {
+		m.left = logBurst
+	} else {
+		m.left = min(m.left+now.Sub(m.at).Seconds()*logRate, logBurst)
+	}
+	m.at = now
+	if m.left < float64(size) {
+		m.dropped++
+		return false, 0
+	}
+	m.left -= float64(size)
+	dropped, m.dropped = m.dropped, 0
+	return true, dropped
+}
+
+// pass gives a line to the event log, unless there are too many.
+func (in *Instance) pass(l Line) {
+	to := in.o.s.o.OnLog
+	if to == nil {
+		return
+	}
+	ok, dropped := in.meter.take(l.Time, len(l.Text))
+	if dropped > 0 {
+		note := l
+		note.Stderr, note.Text = true, fmt.Sprintf("(%d lines of the container were left out: it prints more than %d KiB/s)", dropped, logRate>>10)
+		to(note)
+	}
+	if ok {
+		to(l)
+	}
 }
 
 // Lines returns the last that the instance printed, at most n.

@@ -33,6 +33,9 @@ type Options struct {
 	// OnEvent is told what happens to instances. It must not block.
 	OnEvent func(Event)
 
+	// KeepImages is how long an image stays unpacked that nothing runs; 24 h.
+	KeepImages time.Duration
+
 	MaxInstances int           // of an application that says nothing; 20
 	MaxTotal     int           // of all applications; 500
 	PIDs         int64         // processes and threads of one instance; 1024
@@ -52,6 +55,9 @@ func (o *Options) setDefaults() {
 	if o.PIDs == 0 {
 		o.PIDs = 1024
 	}
+	if o.KeepImages == 0 {
+		o.KeepImages = 24 * time.Hour
+	}
 	if o.StopGrace == 0 {
 		o.StopGrace = 10 * time.Second
 	}
@@ -69,8 +75,12 @@ type Service struct {
 	o      Options
 	layers string
 
+	collecting sync.RWMutex // held for reading while an image is made ready
+
 	loading   singleflight.Group
 	unpacking singleflight.Group
+
+	begun time.Time
 
 	mu      sync.Mutex
 	closed  bool
@@ -86,7 +96,7 @@ type Service struct {
 func New(o Options) (*Service, error) {
 	o.setDefaults()
 	s := &Service{
-		o: o, layers: filepath.Join(o.Dir, "layers"), images: make(map[string]*image), running: make(map[string]int), owners: make(map[*Owner]struct{}),
+		begun: time.Now(), o: o, layers: filepath.Join(o.Dir, "layers"), images: make(map[string]*image), running: make(map[string]int), owners: make(map[*Owner]struct{}),
 	}
 	if o.Driver == nil {
 		return s, nil

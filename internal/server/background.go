@@ -46,6 +46,7 @@ func (s *Server) sweep(ctx context.Context) {
 		s.log.DebugContext(ctx, "swept", "sessions", swept.Sessions, "assets", swept.Assets, "blobs", swept.Blobs)
 	}
 	s.sweepImages(ctx)
+	s.sweepInstances(ctx)
 	s.sweepKV(ctx)
 	s.sweepSites(ctx)
 	s.sweepBuilds(ctx)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/selvage-dev/selvage/internal/api"
 	"github.com/selvage-dev/selvage/internal/instances"
 	"github.com/selvage-dev/selvage/internal/registry"
 	"github.com/selvage-dev/selvage/internal/workers/workerd"
@@ -29,6 +30,30 @@ func (s *Server) openInstances(ctx context.Context) error {
 	s.instances = service
 	s.onClose("containers", service.Close)
 	return nil
+}
+
+func (s *Server) sweepInstances(ctx context.Context) {
+	out, err := s.instances.Collect(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.log.WarnContext(ctx, "unpacked layers of images could not be removed; it is tried again in an hour", "error", err)
+	default:
+		s.log.DebugContext(ctx, "unpacked images collected", "images", out.Images, "layers", out.Layers)
+	}
+}
+
+// containerLayers says what containers are kept to here, for the status.
+func (s *Server) containerLayers() []api.Layer {
+	if err := s.instances.Unavailable(); err != nil {
+		return []api.Layer{{Name: "none", Detail: err.Error()}}
+	}
+	name, limits := s.instances.Driver()
+	out := []api.Layer{{Name: name, Holds: true, Detail: "runs containers"}}
+	for _, l := range limits {
+		out = append(out, api.Layer{Name: l.Name, Holds: l.Enforced, Detail: l.Detail})
+	}
+	return out
 }
 
 // containerLog puts what a container prints beside what its worker does.

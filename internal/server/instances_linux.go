@@ -8,6 +8,14 @@ import (
 	"github.com/selvage-dev/selvage/internal/instances/runc"
 )
 
+// ContainersMissing says what this machine lacks to run containers; "" for nothing.
+func ContainersMissing() string {
+	if err := runc.Check(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // containerDriver opens what runs containers here, or says why nothing does.
 func (s *Server) containerDriver() (d driver.Driver, why string, err error) {
 	if s.o.Helper == "" {

@@ -284,7 +284,7 @@ func (s *Server) status(context.Context) api.Platform {
 	return api.Platform{
 		PID: info.PID, StartedAt: s.start, EdgeURL: info.EdgeURL, APIURL: info.APIURL, Domain: info.Domain,
 		RSS: resident(), Requests: total, RequestsPerSecond: perSecond,
-		Isolation: s.isolationStatus(),
+		Isolation: s.isolationStatus(), Containers: s.containerLayers(),
 	}
 }
 

@@ -64,6 +64,30 @@ func Find() (string, error) {
 	return "", &UnavailableError{"runc is not installed: install the package runc of the distribution"}
 }
 
+// Check finds out whether this machine can run containers. The error is an
+// [*UnavailableError].
+func Check() error {
+	_, err := check(Options{})
+	return err
+}
+
+// check also returns where control groups are.
+func check(o Options) (hierarchy, error) {
+	if os.Geteuid() != 0 {
+		return hierarchy{}, &UnavailableError{"containers need the platform to run as root"}
+	}
+	if o.Runc == "" {
+		if _, err := Find(); err != nil {
+			return hierarchy{}, err
+		}
+	}
+	groups, err := findHierarchy()
+	if err != nil {
+		return hierarchy{}, &UnavailableError{"this machine has no control groups that limit memory: " + err.Error()}
+	}
+	return groups, nil
+}
+
 // Open removes what a platform that was killed has left and returns the driver. The
 // error is an [*UnavailableError] when this machine cannot run containers.
 func Open(o Options) (*Driver, error) {
@@ -71,18 +95,14 @@ func Open(o Options) (*Driver, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if os.Geteuid() != 0 {
-		return nil, &UnavailableError{"containers need the platform to run as root"}
+	groups, err := check(o)
+	if err != nil {
+		return nil, err
 	}
 	if o.Runc == "" {
-		var err error
 		if o.Runc, err = Find(); err != nil {
 			return nil, err
 		}
-	}
-	groups, err := findHierarchy()
-	if err != nil {
-		return nil, &UnavailableError{"this machine has no control groups that limit memory: " + err.Error()}
 	}
 	if err := fsx.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("runc: %w", err)
