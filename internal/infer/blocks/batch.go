@@ -125,7 +125,7 @@ func (m *Matrix) open(p *Panel, from, cols int) {
 			for r := range min(16, max(0, cols-half)) {
 				src := m.Data[(from+half+r)*size+m.Type.RowBytes(k):]
 				at := k/m.Type.group()*Cols + half + r
-				active.open(m.Type, &src[0], n/l.numbers, &p.rows[r*chunk], &p.scale[at], &p.least[at])
+				active.open(m.Type, &src[0], n/l.numbers, &p.rows[r*chunk], &p.scale[at], &p.least[at], Cols*size)
 			}
 			active.interleave(&p.q[k*Cols+4*half], &p.rows[0], chunk, n/64)
 		}

@@ -15,16 +15,16 @@ func dotQ4KAvx512(w *byte, rowBytes, rows int, pack *byte, units int, dst *float
 func dotQ6KAvx512(w *byte, rowBytes, rows int, pack *byte, units int, dst *float32)
 
 //go:noescape
-func openQ4Avx512(src *byte, units int, q *uint8, scale, least *float32)
+func openQ4Avx512(src *byte, units int, q *uint8, scale, least *float32, ahead int)
 
 //go:noescape
-func openQ8Avx512(src *byte, units int, q *uint8, scale, least *float32)
+func openQ8Avx512(src *byte, units int, q *uint8, scale, least *float32, ahead int)
 
 //go:noescape
-func openQ4KAvx512(src *byte, units int, q *uint8, scale, least *float32)
+func openQ4KAvx512(src *byte, units int, q *uint8, scale, least *float32, ahead int)
 
 //go:noescape
-func openQ6KAvx512(src *byte, units int, q *uint8, scale, least *float32)
+func openQ6KAvx512(src *byte, units int, q *uint8, scale, least *float32, ahead int)
 
 //go:noescape
 func interleaveAvx512(dst, src *uint8, stride, n int)
@@ -82,16 +82,16 @@ func usable() []set {
 				dotQ6KAvx512(w, rowBytes, rows, pack, units, dst)
 			}
 		},
-		open: func(t Type, src *byte, units int, q *uint8, scale, least *float32) {
+		open: func(t Type, src *byte, units int, q *uint8, scale, least *float32, ahead int) {
 			switch t { //nolint:exhaustive // only quantised types get here
 			case Q4:
-				openQ4Avx512(src, units, q, scale, least)
+				openQ4Avx512(src, units, q, scale, least, ahead)
 			case Q8:
-				openQ8Avx512(src, units, q, scale, least)
+				openQ8Avx512(src, units, q, scale, least, ahead)
 			case Q4K:
-				openQ4KAvx512(src, units, q, scale, least)
+				openQ4KAvx512(src, units, q, scale, least, ahead)
 			default:
-				openQ6KAvx512(src, units, q, scale, least)
+				openQ6KAvx512(src, units, q, scale, least, ahead)
 			}
 		},
 		interleave: interleaveAvx512,

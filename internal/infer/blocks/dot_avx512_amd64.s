@@ -70,7 +70,9 @@ GLOBL shifts<>(SB), RODATA|NOPTR, $64
 	MOVQ units+8(FP), CX \
 	MOVQ q+16(FP), DI \
 	MOVQ scale+24(FP), R8 \
-	MOVQ least+32(FP), R9
+	MOVQ least+32(FP), R9 \
+	MOVQ ahead+40(FP), DX \
+	ADDQ BX, DX
 
 #define BEGIN \
 	MOVQ w+0(FP), SI \
@@ -321,14 +323,15 @@ DATA halves<>+16(SB)/8, $4
 DATA halves<>+24(SB)/8, $4
 GLOBL halves<>(SB), RODATA|NOPTR, $32
 
-// func openQ4Avx512(src *byte, units int, q *uint8, scale, least *float32)
-TEXT ·openQ4Avx512(SB), NOSPLIT, $0-40
+// func openQ4Avx512(src *byte, units int, q *uint8, scale, least *float32, ahead int)
+TEXT ·openQ4Avx512(SB), NOSPLIT, $0-48
 	OPEN
 	NIBBLES
 	VMOVDQU halves<>(SB), Y4
 	MOVL $0xc1000000, AX // -8
 	VMOVD AX, X29
 unit:
+	PREFETCHT1 (DX)
 	VBROADCASTI128 2(BX), Y1
 	VPSRLVQ Y4, Y1, Y1
 	VPANDD Y31, Y1, Y1
@@ -340,6 +343,7 @@ unit:
 	VMULSS X29, X2, X2
 	VMOVSS X2, (R9)
 	ADDQ $18, BX
+	ADDQ $18, DX
 	ADDQ $32, DI
 	ADDQ $128, R8
 	ADDQ $128, R9
@@ -348,14 +352,15 @@ unit:
 	VZEROUPPER
 	RET
 
-// func openQ8Avx512(src *byte, units int, q *uint8, scale, least *float32)
-TEXT ·openQ8Avx512(SB), NOSPLIT, $0-40
+// func openQ8Avx512(src *byte, units int, q *uint8, scale, least *float32, ahead int)
+TEXT ·openQ8Avx512(SB), NOSPLIT, $0-48
 	OPEN
 	MOVL $0x80808080, AX
 	VPBROADCASTD AX, Y31
 	MOVL $0xc3000000, AX // -128
 	VMOVD AX, X29
 unit:
+	PREFETCHT1 (DX)
 	VPXORD 2(BX), Y31, Y1
 	VMOVDQU Y1, (DI)
 	MOVWLZX (BX), AX
@@ -365,6 +370,7 @@ unit:
 	VMULSS X29, X2, X2
 	VMOVSS X2, (R9)
 	ADDQ $34, BX
+	ADDQ $34, DX
 	ADDQ $32, DI
 	ADDQ $128, R8
 	ADDQ $128, R9
@@ -380,8 +386,8 @@ unit:
 	VEXTRACTPS $2, X, 256(p) \
 	VEXTRACTPS $3, X, 384(p)
 
-// func openQ4KAvx512(src *byte, units int, q *uint8, scale, least *float32)
-TEXT ·openQ4KAvx512(SB), NOSPLIT, $0-40
+// func openQ4KAvx512(src *byte, units int, q *uint8, scale, least *float32, ahead int)
+TEXT ·openQ4KAvx512(SB), NOSPLIT, $0-48
 	OPEN
 	NIBBLES
 	VMOVDQU64 pairs<>(SB), Z30
@@ -390,6 +396,9 @@ TEXT ·openQ4KAvx512(SB), NOSPLIT, $0-40
 	MOVL $0x80000000, AX
 	VPBROADCASTD AX, X29
 unit:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
 	SCALES4K(Z5, Z6)
 	STRIDED(X5, R8)
 	VEXTRACTI32X4 $1, Z5, X6
@@ -421,19 +430,24 @@ unit:
 	VEXTRACTI64X4 $1, Z3, 192(DI)
 	VEXTRACTI64X4 $1, Z4, 224(DI)
 	ADDQ $144, BX
+	ADDQ $144, DX
 	ADDQ $256, DI
 	DECQ CX
 	JNZ unit
 	VZEROUPPER
 	RET
 
-// func openQ6KAvx512(src *byte, units int, q *uint8, scale, least *float32)
-TEXT ·openQ6KAvx512(SB), NOSPLIT, $0-40
+// func openQ6KAvx512(src *byte, units int, q *uint8, scale, least *float32, ahead int)
+TEXT ·openQ6KAvx512(SB), NOSPLIT, $0-48
 	OPEN
 	CONSTANTS6K
 	MOVL $0xc2000000, AX // -32
 	VPBROADCASTD AX, Z30
 unit:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
 	VPMOVSXBD 192(BX), Z5
 	VCVTDQ2PS Z5, Z5
 	VPBROADCASTW 208(BX), Y6
@@ -469,6 +483,7 @@ unit:
 	VMOVDQU32 Z1, 128(DI)
 	VMOVDQU32 Z2, 192(DI)
 	ADDQ $210, BX
+	ADDQ $210, DX
 	ADDQ $256, DI
 	DECQ CX
 	JNZ unit

@@ -42,7 +42,7 @@ func dotGo(t Type, row []byte, v *Vector, i int) float32 {
 	return sum
 }
 
-func openGo(t Type, src *byte, units int, q *uint8, scale, least *float32) {
+func openGo(t Type, src *byte, units int, q *uint8, scale, least *float32, _ int) {
 	l := t.known()
 	rest, out := unsafe.Slice(src, units*l.bytes), unsafe.Slice(q, units*l.numbers)
 	var b block

@@ -7,9 +7,9 @@ type set struct {
 	// dot returns in dst the products of rows with a packed vector of so many
 	// units; nil where [dotGo] does it.
 	dot func(t Type, w *byte, rowBytes, rows int, pack *byte, units int, dst *float32)
-	// open unpacks units of a row to bytes, and stores scales and negative minima of its
-	// groups 128 bytes apart.
-	open func(t Type, src *byte, units int, q *uint8, scale, least *float32)
+	// open unpacks blocks of a row to bytes, and stores scales and negative minima
+	// of its groups 128 bytes apart. What is ahead bytes on is read soon after.
+	open func(t Type, src *byte, units int, q *uint8, scale, least *float32, ahead int)
 	// interleave takes 16 rows of n·64 bytes, stride apart, to groups of 4 bytes of
 	// each row in turn, 128 bytes apart.
 	interleave func(dst, src *uint8, stride, n int)
