@@ -57,6 +57,7 @@ func suites() []suite {
 		{"vectorize-binding", vectorizeBinding},
 		{"vectorize-live", vectorizeLive},
 		{encoderSuite, encoders},
+		{decodeSuite, decoders},
 	}
 }
 

@@ -101,9 +101,14 @@ func (t *Crew[S]) End() {
 	}
 }
 
-// pause waits a little, the i-th time in a row.
+// pause waits a little, the i-th time in a row: first awake, then after any other
+// goroutine, then after any other thread that waits for this processor. Who is
+// waited for may be one of them.
 func pause(i int) {
-	if i >= 200 {
+	switch {
+	case i >= 300:
+		yield()
+	case i >= 200:
 		runtime.Gosched()
 	}
 }

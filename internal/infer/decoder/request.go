@@ -14,7 +14,7 @@ type Request struct {
 	// Mask, if not nil, says before each token which may come.
 	Mask Mask
 
-	watch func(logits []float32) // for tests
+	watch func(logits []float32) // sees what the model thinks, before penalties and mask
 }
 
 // Sampler is how the next token is chosen from what the model thinks of each.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 const (
@@ -23,21 +24,22 @@ type scheduler struct {
 	cache   *cache
 	batch   int
 	limit   int // of those that wait
-	threads int
 
 	mu      sync.Mutex
 	wake    *sync.Cond
 	waiting []*chat
 	closed  bool
-	team    *team // that helpers are to help, or nil
+	team    *team // that helpers are to help, if there are seats
+	seats   int
 	workers sync.WaitGroup
 
-	// running is the loop's.
+	// The rest is the loop's.
 	running []*chat
+	pace    *pace
 }
 
 func newScheduler(m *Model, w *weights, c *cache, o Options) *scheduler {
-	s := &scheduler{m: m, forward: newForward(w), cache: c, batch: o.Batch, limit: o.Queue, threads: o.Threads}
+	s := &scheduler{m: m, forward: newForward(w), cache: c, batch: o.Batch, limit: o.Queue, pace: newPace(o.Threads)}
 	s.wake = sync.NewCond(&s.mu)
 	s.workers.Go(s.loop)
 	for range o.Threads - 1 {
@@ -75,53 +77,68 @@ func (s *scheduler) withdraw(c *chat) {
 // loop runs steps while there are chats.
 func (s *scheduler) loop() {
 	own := &scratch{}
-	for {
-		t := s.begin()
-		if t == nil {
-			return
-		}
+	for s.wait() {
+		var t *team
 		for s.admit(); len(s.running) > 0; s.admit() {
-			s.step(t, own)
+			runs, chats := s.plan()
+			rows := 0
+			for i := range runs {
+				rows += len(runs[i].tokens)
+			}
+			if size := s.pace.size(rows); t == nil || t.Members != size {
+				end(t)
+				t = s.call(size)
+			}
+			began := time.Now()
+			s.step(t, own, runs, chats)
+			s.pace.note(rows, t.Members, time.Since(began))
 		}
-		t.End() // each helper has come by now, or comes at once
-		s.mu.Lock()
-		s.team = nil
-		s.mu.Unlock()
+		end(t)
 	}
 }
 
-// begin waits for a chat, and calls the helpers. It returns nil when the
-// scheduler is closed.
-func (s *scheduler) begin() *team {
+// wait waits for a chat. It returns false when the scheduler is closed.
+func (s *scheduler) wait() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.waiting) == 0 && !s.closed {
 		s.wake.Wait()
 	}
-	if s.closed {
-		return nil
-	}
-	s.team = &team{Members: s.threads}
+	return !s.closed
+}
+
+// call makes a team of so many members.
+func (s *scheduler) call(size int) *team {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.team, s.seats = &team{Members: size}, size-1
 	s.wake.Broadcast()
 	return s.team
 }
 
-// help helps whoever leads.
+// end lets a team go. Each helper has come by now, or comes at once.
+func end(t *team) {
+	if t != nil {
+		t.End()
+	}
+}
+
+// help takes seats in teams.
 func (s *scheduler) help() {
 	own := &scratch{}
-	var last *team
 	for {
 		s.mu.Lock()
-		for (s.team == nil || s.team == last) && !s.closed {
+		for s.seats == 0 && !s.closed {
 			s.wake.Wait()
 		}
-		t := s.team
-		s.mu.Unlock()
-		if t == nil || t == last {
+		if s.seats == 0 {
+			s.mu.Unlock()
 			return
 		}
+		s.seats--
+		t := s.team
+		s.mu.Unlock()
 		t.Help(own)
-		last = t
 	}
 }
 
@@ -133,7 +150,7 @@ func (s *scheduler) admit() {
 			return false
 		}
 		c.err = context.Cause(c.ctx)
-		s.end(c)
+		s.release(c)
 		return true
 	})
 	s.mu.Lock()
@@ -141,7 +158,7 @@ func (s *scheduler) admit() {
 	if s.closed {
 		for _, c := range s.running {
 			c.err = ErrClosed
-			s.end(c)
+			s.release(c)
 		}
 		for _, c := range s.waiting {
 			c.err = ErrClosed
@@ -165,16 +182,15 @@ func (s *scheduler) admit() {
 	}
 }
 
-// end lets go of what a chat has, and of its caller.
-func (s *scheduler) end(c *chat) {
+// release lets go of what a chat has, and of its caller.
+func (s *scheduler) release(c *chat) {
 	s.cache.release(c.table, c.promised)
 	c.table = nil
 	close(c.done)
 }
 
 // step writes one token of each text, and reads a part of the prompts.
-func (s *scheduler) step(t *team, own *scratch) {
-	runs, chats := s.plan()
+func (s *scheduler) step(t *team, own *scratch, runs []run, chats []*chat) {
 	logits := s.forward.step(t, own, runs)
 	var chosen []*chat
 	for i, c := range chats {
@@ -196,7 +212,7 @@ func (s *scheduler) step(t *team, own *scratch) {
 	for i, c := range chosen {
 		if !c.took(s.m, ids[i]) {
 			s.running = slices.DeleteFunc(s.running, func(o *chat) bool { return o == c })
-			s.end(c)
+			s.release(c)
 		}
 	}
 }
