@@ -19,29 +19,35 @@ import (
 
 // openEncoder opens a model of this process. Vectors have the length 1, as those of the
 // platform have.
-func openEncoder(dir string) (local.Encoder, error) {
+func openEncoder(dir string) (local.Engine, int64, error) {
 	if builtin.Has(dir) {
 		m, err := builtin.Open(dir)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		return m, nil
+		return m, m.Info().WeightBytes, nil
 	}
 	e, err := infer.OpenEncoder(dir, infer.Options{Normalize: true})
 	if err != nil {
-		return nil, err // a nil *infer.Encoder must not become a non-nil interface
+		return nil, 0, err // a nil *infer.Encoder must not become a non-nil interface
 	}
-	return e, nil
+	return e, e.Info().WeightBytes, nil
 }
 
 // use runs fn with the model's encoder, in its turn.
 func (s *Service) use(ctx context.Context, caller *Caller, m *modelstore.Model, fn func(local.Encoder) error) error {
-	release, err := wait(ctx, s.queueOf(m.Name), caller)
+	release, err := wait(ctx, s.queueOf(m.Name, localSlots), caller)
 	if err != nil {
 		return err
 	}
 	defer release()
-	err = s.engines.Use(ctx, m.Dir(), fn)
+	err = s.engines.Use(ctx, m.Dir(), openEncoder, func(e local.Engine) error {
+		encoder, ok := e.(local.Encoder)
+		if !ok {
+			return infer.ErrNoHead // it writes text
+		}
+		return fn(encoder)
+	})
 	broken, isBroken := errors.AsType[*infer.OpenError](err)
 	switch {
 	case err == nil || ctx.Err() != nil:

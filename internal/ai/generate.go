@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/selvage-dev/selvage/internal/ai/admit"
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/chat"
 	"github.com/selvage-dev/selvage/internal/ai/fault"
@@ -27,11 +28,17 @@ func (s *Service) chat(ctx context.Context, caller *Caller, m *Model, r *chat.Re
 	if m.Context > 0 && r.MaxTokens > m.Context {
 		return nil, fault.New(fault.CodeBadInput, "Bad input: Error: '/max_tokens' must be <= %d, which is the model's context", m.Context)
 	}
+	g := &generation{s: s, caller: caller, m: m, r: r, stream: stream}
 	u, theirs := s.route(m.Name)
-	if u == nil {
+	here := s.here(m.Name)
+	switch {
+	case u != nil:
+		g.queue, g.answer = u.queue, g.askServer(u, theirs)
+	case here != nil && m.State == Ready:
+		g.queue, g.answer = s.queueOf(m.Name, TextSlots), g.writeHere(here)
+	default:
 		return nil, notHere(m)
 	}
-	g := &generation{s: s, caller: caller, m: m, r: r, u: u, theirs: theirs, stream: stream}
 	a := newAnswer(m)
 	a.Format = r.Format
 	if stream {
@@ -54,58 +61,81 @@ type generation struct {
 	caller *Caller
 	m      *Model
 	r      *chat.Request
-	u      *upstream
-	theirs string
 	stream bool
 
-	all  chat.Collector
-	text int // bytes that came
+	queue *admit.Queue
+	// answer has the model write. It ends with the finish reason, or with an error.
+	answer func(ctx context.Context, emit func(*chat.Delta) error) error
+
+	job *ledger.Job
+	in  int // tokens of the input, a guess
+	all chat.Collector
+	// counted is what was used so far, if that is known.
+	counted *chat.Usage
+	text    int // bytes that came
 }
 
 // run has the model answer, and counts it: when it returns nil that is on disk.
 func (g *generation) run(ctx context.Context, emit func(*chat.Delta) error) error {
 	size := inputSize(g.r)
-	in := estimate(size, len(g.r.Messages)+1)
-	job, err := g.s.begin(g.caller, g.m, size, in, g.r.MaxTokens)
-	if err != nil {
+	g.in = estimate(size, len(g.r.Messages)+1)
+	var err error
+	if g.job, err = g.s.begin(g.caller, g.m, size, g.in, g.r.MaxTokens); err != nil {
 		return err
 	}
-	err = g.generate(ctx, job, in, emit)
-	usage := g.used(in)
-	if err != nil && g.all.Pieces() == 0 && g.all.Usage() == nil {
+	err = g.generate(ctx, emit)
+	usage := g.used()
+	if err != nil && g.counted == nil && g.all.Pieces() == 0 && g.all.Usage() == nil {
 		usage = &chat.Usage{} // nothing was made
 	}
-	return errors.Join(err, job.Settle(ctx, int64(usage.Prompt), int64(usage.Completion), err != nil))
+	return errors.Join(err, g.job.Settle(ctx, int64(usage.Prompt), int64(usage.Completion), err != nil))
 }
 
-// used is what the run took so far: what the server counted, or a guess.
-func (g *generation) used(in int) *chat.Usage {
+// used is what the run took so far: what was counted, or a guess.
+func (g *generation) used() *chat.Usage {
+	if g.counted != nil {
+		return g.counted
+	}
 	if u := g.all.Usage(); u != nil {
 		return u
 	}
-	return &chat.Usage{Prompt: in, Completion: max(g.all.Pieces(), g.text/bytesPerToken), Estimated: true}
+	return &chat.Usage{Prompt: g.in, Completion: max(g.all.Pieces(), g.text/bytesPerToken), Estimated: true}
 }
 
-func (g *generation) generate(ctx context.Context, job *ledger.Job, in int, emit func(*chat.Delta) error) error {
-	release, err := wait(ctx, g.u.queue, g.caller)
+// note records what was used so far, if it is a while since that was done.
+func (g *generation) note(ctx context.Context) {
+	u := g.used()
+	g.job.Note(ctx, int64(u.Prompt), int64(u.Completion))
+}
+
+// generate waits for the run's turn, and has the model write.
+func (g *generation) generate(ctx context.Context, emit func(*chat.Delta) error) error {
+	release, err := wait(ctx, g.queue, g.caller)
 	if err != nil {
 		return err
 	}
 	defer release()
-	err = g.u.Chat(ctx, g.theirs, g.r, g.stream, func(d *chat.Delta) error {
+	err = g.answer(ctx, func(d *chat.Delta) error {
 		if err := g.all.Add(d); err != nil {
-			return fault.Wrap(err, fault.CodeUpstream, "The server %q sent a tool call that cannot be read", g.u.Name())
+			return fault.Wrap(err, fault.CodeUpstream, "The model %s wrote a tool call that cannot be read", g.m.Name)
 		}
 		g.text += len(d.Text) + len(d.Reasoning)
-		job.Note(ctx, int64(in), int64(g.used(in).Completion))
+		g.note(ctx)
 		return emit(d)
 	})
 	if err != nil || g.all.Usage() != nil {
 		return err
 	}
-	d := &chat.Delta{Usage: g.used(in)}
+	d := &chat.Delta{Usage: g.used()}
 	if err := g.all.Add(d); err != nil {
 		return err
 	}
 	return emit(d)
+}
+
+// askServer has a server behind the platform answer.
+func (g *generation) askServer(u *upstream, theirs string) func(ctx context.Context, emit func(*chat.Delta) error) error {
+	return func(ctx context.Context, emit func(*chat.Delta) error) error {
+		return u.Chat(ctx, theirs, g.r, g.stream, emit)
+	}
 }

@@ -121,11 +121,13 @@ func (s *Service) Schemas(name string) (*catalogue.Schemas, error) {
 	return s.catalogue.Schemas(m.Kind), nil
 }
 
-// runnable are the architectures that this release has an engine for.
-func runnable(architecture string) bool {
+// runnable says whether this release has an engine for an architecture.
+func (s *Service) runnable(architecture string) bool {
 	switch architecture {
 	case "bert", "roberta", "xlm-roberta", "distilbert":
 		return true
+	case "llama", "mistral", "qwen2", "qwen3":
+		return s.o.OpenText != nil
 	}
 	return false
 }
@@ -140,7 +142,7 @@ func (s *Service) describe(m catalogue.Model) Model {
 		d.State = Ready
 		return d
 	}
-	if !runnable(m.Architecture) {
+	if !s.runnable(m.Architecture) {
 		d.State = Unsupported
 		d.Hint = "this release has no engine for it; route it to an OpenAI-compatible server of yours with ai.routes"
 		return d

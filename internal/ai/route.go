@@ -48,13 +48,28 @@ func (s *Service) ownRoutes() []string {
 // keep its batches full, few enough that nobody waits behind a whole crowd of another.
 const localSlots = 64
 
-// queueOf is the queue of a model of this process.
-func (s *Service) queueOf(model string) *admit.Queue {
+// TextSlots is the same for models that write text: as many as are written at once.
+const TextSlots = 32
+
+// Waiting is how many wait for a model of this process.
+func (s *Service) Waiting(model string) int {
+	s.mu.Lock()
+	q := s.queues[model]
+	s.mu.Unlock()
+	if q == nil {
+		return 0
+	}
+	_, waiting := q.Load()
+	return waiting
+}
+
+// queueOf is the queue of a model of this process, which lets so many run at once.
+func (s *Service) queueOf(model string, slots int) *admit.Queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.queues[model]
 	if q == nil {
-		q = admit.New(localSlots, s.o.Queue)
+		q = admit.New(slots, s.o.Queue)
 		s.queues[model] = q
 	}
 	return q

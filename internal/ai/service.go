@@ -38,6 +38,8 @@ type Options struct {
 	Hubs  []string
 	Token string
 	Disk  int64
+	// OpenText opens a model that writes text; [decoder.Open]. Tests have others.
+	OpenText func(dir string) (local.Decoder, error)
 	// Idle is how long a model stays in memory without being asked, Memory bounds those
 	// that are; 10 minutes and 4 GiB.
 	Idle   time.Duration
@@ -118,7 +120,7 @@ func New(o Options) (*Service, error) { //nolint:gocritic // once
 	if s.ledger, err = ledger.Open(context.Background(), o.Store.DB, o.Now, o.Log); err != nil {
 		return nil, err
 	}
-	s.engines = local.New(local.Options{Log: o.Log, Open: openEncoder, Idle: o.Idle, Memory: o.Memory})
+	s.engines = local.New(local.Options{Log: o.Log, Idle: o.Idle, Memory: o.Memory})
 	return s, nil
 }
 

@@ -2,7 +2,10 @@
 // other about text generation. It is nobody's wire format.
 package chat
 
-import "encoding/json"
+import (
+	"cmp"
+	"encoding/json"
+)
 
 // Request asks for text.
 type Request struct {
@@ -91,3 +94,26 @@ type Result struct {
 	Finish    string
 	Usage     Usage
 }
+
+// Forced says whether the answer must be a call, and of which function if not of any.
+func (r *Request) Forced() (name string, forced bool) {
+	var word string
+	var choice struct {
+		Name     string `json:"name"`
+		Function struct {
+			Name string `json:"name"`
+		} `json:"function"`
+	}
+	switch {
+	case r.ToolChoice == nil:
+	case json.Unmarshal(r.ToolChoice, &word) == nil:
+		return "", word == "required" || word == "any"
+	case json.Unmarshal(r.ToolChoice, &choice) == nil:
+		name = cmp.Or(choice.Function.Name, choice.Name)
+		return name, name != ""
+	}
+	return "", false
+}
+
+// NoTools says that the answer must be none.
+func (r *Request) NoTools() bool { return string(r.ToolChoice) == `"none"` }

@@ -22,7 +22,13 @@ import (
 // ErrClosed is the error of every call after Close.
 var ErrClosed = errors.New("local: closed")
 
-// Encoder is what this package needs of a model.
+// Engine is an open model.
+type Engine interface{ Close() error }
+
+// Open opens the model in a folder and says how many bytes its weights take.
+type Open func(dir string) (e Engine, weights int64, err error)
+
+// Encoder is a model that makes vectors, classes or scores.
 type Encoder interface {
 	Info() infer.Info
 	Embed(ctx context.Context, texts []string, p infer.Pooling) (vectors [][]float32, tokens int, err error)
@@ -33,8 +39,7 @@ type Encoder interface {
 
 // Options of [New].
 type Options struct {
-	Log  *slog.Logger
-	Open func(dir string) (Encoder, error)
+	Log *slog.Logger
 	// Idle is how long a model stays open without being asked.
 	Idle time.Duration
 	// Memory bounds the weights of all open models, in bytes.
@@ -53,22 +58,23 @@ type Engines struct {
 
 type handle struct {
 	dir   string
-	ready chan struct{} // closed when encoder or err is set
+	open  Open
+	ready chan struct{} // closed when engine or err is set
 	// The rest is under Engines.mu, but for those who wait for ready.
-	encoder Encoder
-	err     error
-	size    int64
-	uses    int
-	used    time.Time
-	timer   *time.Timer
+	engine Engine
+	err    error
+	size   int64
+	uses   int
+	used   time.Time
+	timer  *time.Timer
 }
 
 // New returns engines without a model.
 func New(o Options) *Engines { return &Engines{o: o, open: make(map[string]*handle)} }
 
 // Use opens the model in dir, if need be, and calls fn with it.
-func (e *Engines) Use(ctx context.Context, dir string, fn func(Encoder) error) error {
-	h, err := e.acquire(dir)
+func (e *Engines) Use(ctx context.Context, dir string, open Open, fn func(Engine) error) error {
+	h, err := e.acquire(dir, open)
 	if err != nil {
 		return err
 	}
@@ -81,10 +87,10 @@ func (e *Engines) Use(ctx context.Context, dir string, fn func(Encoder) error) e
 	if h.err != nil {
 		return h.err
 	}
-	return fn(h.encoder)
+	return fn(h.engine)
 }
 
-func (e *Engines) acquire(dir string) (*handle, error) {
+func (e *Engines) acquire(dir string, open Open) (*handle, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -92,7 +98,7 @@ func (e *Engines) acquire(dir string) (*handle, error) {
 	}
 	h := e.open[dir]
 	if h == nil {
-		h = &handle{dir: dir, ready: make(chan struct{})}
+		h = &handle{dir: dir, open: open, ready: make(chan struct{})}
 		e.open[dir] = h
 		h.uses++ // that of load
 		e.uses.Add(1)
@@ -109,13 +115,13 @@ func (e *Engines) acquire(dir string) (*handle, error) {
 func (e *Engines) load(h *handle) {
 	defer e.release(h)
 	began := time.Now()
-	encoder, err := e.o.Open(h.dir)
+	engine, weights, err := h.open(h.dir)
 	e.mu.Lock()
-	h.encoder, h.err = encoder, err
+	h.engine, h.err = engine, err
 	if err != nil {
 		delete(e.open, h.dir) // the next one tries again
 	} else {
-		h.size = encoder.Info().WeightBytes
+		h.size = weights
 	}
 	victims := e.squeeze()
 	e.mu.Unlock()
@@ -137,7 +143,7 @@ func (e *Engines) squeeze() []*handle {
 	for total > e.o.Memory {
 		var oldest *handle
 		for _, h := range e.open {
-			if h.uses == 0 && h.encoder != nil && (oldest == nil || h.used.Before(oldest.used)) {
+			if h.uses == 0 && h.engine != nil && (oldest == nil || h.used.Before(oldest.used)) {
 				oldest = h
 			}
 		}
@@ -156,7 +162,7 @@ func (e *Engines) release(h *handle) {
 	h.uses--
 	h.used = time.Now()
 	idle := h.uses == 0 && e.open[h.dir] == h
-	gone := h.uses == 0 && e.open[h.dir] != h && h.encoder != nil
+	gone := h.uses == 0 && e.open[h.dir] != h && h.engine != nil
 	if idle {
 		h.timer = time.AfterFunc(e.o.Idle, func() { e.expire(h) })
 	}
@@ -198,7 +204,7 @@ func (e *Engines) end(handles []*handle) {
 		if h.timer != nil {
 			h.timer.Stop()
 		}
-		if err := h.encoder.Close(); err != nil {
+		if err := h.engine.Close(); err != nil {
 			e.o.Log.Error("a model did not close", "folder", h.dir, "error", err)
 			continue
 		}
@@ -211,7 +217,7 @@ func (e *Engines) Loaded() (models int, bytes int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, h := range e.open {
-		if h.encoder != nil {
+		if h.engine != nil {
 			models++
 			bytes += h.size
 		}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/selvage-dev/selvage/internal/ai/local"
-	"github.com/selvage-dev/selvage/internal/infer"
 )
 
 // model is one that counts how often it was opened and closed.
@@ -19,10 +18,7 @@ type model struct {
 	local.Encoder
 
 	closed *atomic.Int64
-	size   int64
 }
-
-func (m *model) Info() infer.Info { return infer.Info{WeightBytes: m.size} }
 
 func (m *model) Close() error {
 	m.closed.Add(1)
@@ -34,20 +30,21 @@ type counts struct{ opened, closed atomic.Int64 }
 func engines(t *testing.T, memory int64) (*local.Engines, *counts) {
 	t.Helper()
 	c := &counts{}
-	e := local.New(local.Options{Log: slog.New(slog.DiscardHandler), Idle: time.Minute, Memory: memory, Open: func(dir string) (local.Encoder, error) {
-		if dir == "broken" {
-			return nil, errors.New("broken")
-		}
-		c.opened.Add(1)
-		time.Sleep(time.Second)
-		return &model{closed: &c.closed, size: 10}, nil
-	}})
-	return e, c
+	return local.New(local.Options{Log: slog.New(slog.DiscardHandler), Idle: time.Minute, Memory: memory}), c
 }
 
-func use(t *testing.T, e *local.Engines, dir string, fn func()) {
+func (c *counts) open(dir string) (local.Engine, int64, error) {
+	if dir == "broken" {
+		return nil, 0, errors.New("broken")
+	}
+	c.opened.Add(1)
+	time.Sleep(time.Second)
+	return &model{closed: &c.closed}, 10, nil
+}
+
+func use(t *testing.T, e *local.Engines, c *counts, dir string, fn func()) {
 	t.Helper()
-	if err := e.Use(t.Context(), dir, func(local.Encoder) error { fn(); return nil }); err != nil {
+	if err := e.Use(t.Context(), dir, c.open, func(local.Engine) error { fn(); return nil }); err != nil {
 		t.Error(err)
 	}
 }
@@ -58,14 +55,14 @@ func TestOpenedOnceAndClosedWhenIdle(t *testing.T) {
 		e, c := engines(t, 100)
 		var wg sync.WaitGroup
 		for range 10 {
-			wg.Go(func() { use(t, e, "a", func() { time.Sleep(2 * time.Minute) }) })
+			wg.Go(func() { use(t, e, c, "a", func() { time.Sleep(2 * time.Minute) }) })
 		}
 		wg.Wait()
 		if c.opened.Load() != 1 || c.closed.Load() != 0 {
 			t.Errorf("opened %d times, closed %d, while ten used it", c.opened.Load(), c.closed.Load())
 		}
 		time.Sleep(59 * time.Second)
-		use(t, e, "a", func() {})
+		use(t, e, c, "a", func() {})
 		time.Sleep(59 * time.Second)
 		if n, _ := e.Loaded(); n != 1 || c.closed.Load() != 0 {
 			t.Errorf("%d loaded, closed %d, before it was idle for a minute", n, c.closed.Load())
@@ -83,10 +80,10 @@ func TestMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e, c := engines(t, 25)
-		use(t, e, "a", func() {
-			use(t, e, "b", func() {})
+		use(t, e, c, "a", func() {
+			use(t, e, c, "b", func() {})
 			time.Sleep(time.Second)
-			use(t, e, "c", func() {}) // b makes room: a is in use
+			use(t, e, c, "c", func() {}) // b makes room: a is in use
 		})
 		synctest.Wait()
 		if n, bytes := e.Loaded(); n != 2 || bytes != 20 || c.closed.Load() != 1 {
@@ -97,7 +94,7 @@ func TestMemory(t *testing.T) {
 		if c.closed.Load() != 3 {
 			t.Errorf("closed %d of 3", c.closed.Load())
 		}
-		if err := e.Use(t.Context(), "a", nil); !errors.Is(err, local.ErrClosed) {
+		if err := e.Use(t.Context(), "a", c.open, nil); !errors.Is(err, local.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 	})
@@ -107,7 +104,7 @@ func TestForgottenWhileUsed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e, c := engines(t, 100)
-		use(t, e, "a", func() {
+		use(t, e, c, "a", func() {
 			e.Forget("a")
 			if c.closed.Load() != 0 {
 				t.Error("it was closed in use")
@@ -116,12 +113,12 @@ func TestForgottenWhileUsed(t *testing.T) {
 		if c.closed.Load() != 1 {
 			t.Errorf("closed %d times", c.closed.Load())
 		}
-		if err := e.Use(t.Context(), "broken", nil); err == nil {
+		if err := e.Use(t.Context(), "broken", c.open, nil); err == nil {
 			t.Error("a broken model opens")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := e.Use(ctx, "b", nil); !errors.Is(err, context.Canceled) {
+		if err := e.Use(ctx, "b", c.open, nil); !errors.Is(err, context.Canceled) {
 			t.Errorf("who left: %v", err)
 		}
 		e.Close()

@@ -26,15 +26,7 @@ type compiler struct {
 // Compile returns the grammar of a schema, or of any JSON object if it is nil. The error
 // is a [*SchemaError].
 func Compile(text json.RawMessage, v *Vocabulary) (g *Grammar, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			e, ok := r.(*SchemaError)
-			if !ok {
-				panic(r)
-			}
-			g, err = nil, e
-		}
-	}()
+	defer recovered(&g, &err)
 	c := &compiler{whole: text, refs: make(map[string]*node)}
 	var root *node
 	if text == nil {
@@ -42,10 +34,25 @@ func Compile(text json.RawMessage, v *Vocabulary) (g *Grammar, err error) {
 	} else {
 		root = c.compile(text, "")
 	}
+	return finished(root, v), nil
+}
+
+func finished(root *node, v *Vocabulary) *Grammar {
 	if root.least >= infinite {
-		c.fail("", "there is no value that fits the schema, or none that is short enough")
+		panic(&SchemaError{"", "there is no value that fits the schema, or none that is short enough"})
 	}
-	return newGrammar(root, v), nil
+	return newGrammar(root, v)
+}
+
+// recovered makes a result of the panic with which a compiler stops.
+func recovered(g **Grammar, err *error) {
+	if r := recover(); r != nil {
+		e, ok := r.(*SchemaError)
+		if !ok {
+			panic(r)
+		}
+		*g, *err = nil, e
+	}
 }
 
 func (*compiler) fail(path, format string, args ...any) {

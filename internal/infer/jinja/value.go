@@ -245,3 +245,24 @@ func (d *Dict) Map() map[string]Value {
 	}
 	return out
 }
+
+// MapText returns a value with each text in it, but keys, as fn returns it.
+func MapText(v Value, fn func(string) string) Value {
+	switch x := v.(type) {
+	case string:
+		return fn(x)
+	case *List:
+		out := &List{Items: make([]Value, len(x.Items)), tuple: x.tuple}
+		for i, item := range x.Items {
+			out.Items[i] = MapText(item, fn)
+		}
+		return out
+	case *Dict:
+		out := NewDict()
+		for i, k := range x.keys {
+			out.set(k, MapText(x.values[i], fn))
+		}
+		return out
+	}
+	return v
+}
