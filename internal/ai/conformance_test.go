@@ -304,7 +304,7 @@ func TestCrowd(t *testing.T) {
 		go func() { errs <- ask("crowd") }()
 	}
 	slots := 0
-	for refused := 0; refused < crowd-queue-ai.TextSlots; refused++ {
+	for range crowd - queue - ai.TextSlots {
 		err := <-errs
 		e, ok := errors.AsType[*ai.Error](err)
 		if !ok || e.Status() != 429 || e.RetryAfter <= 0 {

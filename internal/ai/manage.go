@@ -52,7 +52,7 @@ func (s *Service) complete(o *PullOptions) error {
 	if builtin.Has(o.Name) {
 		return fault.New(fault.CodeInvalidModel, "The model %s is in the binary: there is nothing to download, and no other in its place.", o.Name)
 	}
-	if !s.runnable(m.Architecture) {
+	if !runnable(m.Architecture) {
 		return NotOffered("This release has no engine for %s (%s). Route it to an OpenAI-compatible server of yours with ai.routes.", m.Name, m.Architecture)
 	}
 	if o.Repository == "" {

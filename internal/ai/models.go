@@ -122,12 +122,11 @@ func (s *Service) Schemas(name string) (*catalogue.Schemas, error) {
 }
 
 // runnable says whether this release has an engine for an architecture.
-func (s *Service) runnable(architecture string) bool {
+func runnable(architecture string) bool {
 	switch architecture {
-	case "bert", "roberta", "xlm-roberta", "distilbert":
+	case "bert", "roberta", "xlm-roberta", "distilbert",
+		"llama", "mistral", "qwen2", "qwen3":
 		return true
-	case "llama", "mistral", "qwen2", "qwen3":
-		return s.o.OpenText != nil
 	}
 	return false
 }
@@ -142,7 +141,7 @@ func (s *Service) describe(m catalogue.Model) Model {
 		d.State = Ready
 		return d
 	}
-	if !s.runnable(m.Architecture) {
+	if !runnable(m.Architecture) {
 		d.State = Unsupported
 		d.Hint = "this release has no engine for it; route it to an OpenAI-compatible server of yours with ai.routes"
 		return d

@@ -14,6 +14,7 @@ import (
 	"github.com/selvage-dev/selvage/internal/ai/local"
 	"github.com/selvage-dev/selvage/internal/ai/modelstore"
 	"github.com/selvage-dev/selvage/internal/ai/remote"
+	"github.com/selvage-dev/selvage/internal/infer/decoder"
 	"github.com/selvage-dev/selvage/internal/store"
 )
 
@@ -95,6 +96,15 @@ func New(o Options) (*Service, error) { //nolint:gocritic // once
 	}
 	if o.Memory == 0 {
 		o.Memory = 4 << 30
+	}
+	if o.OpenText == nil {
+		o.OpenText = func(dir string) (local.Decoder, error) {
+			d, err := decoder.Open(dir, decoder.Options{Batch: TextSlots})
+			if err != nil {
+				return nil, err // a nil *decoder.Model must not become a non-nil interface
+			}
+			return d, nil
+		}
 	}
 	c, err := catalogue.Load()
 	if err != nil {

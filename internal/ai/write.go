@@ -53,9 +53,14 @@ func (g *generation) explain(ctx context.Context, err error) error {
 	long, isLong := errors.AsType[*decoder.TooLongError](err)
 	problem, isProblem := errors.AsType[*dialect.InputError](err)
 	_, isBroken := errors.AsType[*brokenError](err)
+	why, isUnopened := errors.AsType[*decoder.OpenError](err)
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return err
+	case isUnopened && why.Reason == decoder.Failed:
+		return err
+	case isUnopened:
+		return fault.Wrap(err, fault.CodeModelBroken, "The files of the model %s cannot be used (%s). The platform's log says why.", g.m.Name, why.Reason)
 	case isBroken:
 		return fault.Wrap(err, fault.CodeModelBroken, "The files of the model %s cannot be used. The platform's log says why.", g.m.Name)
 	case isLong: // how much longer is not known: it was not read to its end

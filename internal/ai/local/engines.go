@@ -127,9 +127,17 @@ func (e *Engines) load(h *handle) {
 	e.mu.Unlock()
 	close(h.ready)
 	if err == nil {
-		e.o.Log.Info("a model was loaded", "folder", h.dir, "bytes", h.size, "precision", encoder.Info().Precision, "duration_ms", time.Since(began).Milliseconds())
+		e.o.Log.Info("a model was loaded", "folder", h.dir, "bytes", h.size, "precision", precision(engine), "duration_ms", time.Since(began).Milliseconds())
 	}
 	e.end(victims)
+}
+
+// precision is how the weights of an encoder are kept; those of a decoder are in its files.
+func precision(e Engine) string {
+	if encoder, ok := e.(Encoder); ok {
+		return encoder.Info().Precision
+	}
+	return "as in its files"
 }
 
 // squeeze takes out models that nobody uses, the one used longest ago first, until the

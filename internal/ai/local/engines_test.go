@@ -15,8 +15,6 @@ import (
 
 // model is one that counts how often it was opened and closed.
 type model struct {
-	local.Encoder
-
 	closed *atomic.Int64
 }
 

@@ -49,8 +49,9 @@ func wanted(path string) bool {
 
 // Plan asks the hub what a repository has, at a revision ("" for the newest).
 func (s *Store) Plan(ctx context.Context, repository, revision string) (*Plan, error) {
-	if !repositoryPattern.MatchString(repository) {
-		return nil, fault.New(fault.CodeBadInput, "%.100q is no repository of the hub; want OWNER/NAME", repository)
+	repository, one := splitRepository(repository)
+	if !repositoryPattern.MatchString(repository) || one != "" && (!validPath(one) || !isGGUF(one)) {
+		return nil, fault.New(fault.CodeBadInput, "%.100q is no repository of the hub; want OWNER/NAME, or OWNER/NAME/FILE.gguf", repository)
 	}
 	if revision == "" {
 		revision = "main"
@@ -76,7 +77,7 @@ func (s *Store) Plan(ctx context.Context, repository, revision string) (*Plan, e
 	}
 	p := &Plan{Repository: repository, Revision: listing.SHA}
 	for _, f := range listing.Siblings {
-		if !wanted(f.Path) {
+		if !wanted(f.Path) && (!isGGUF(f.Path) || !validPath(f.Path)) {
 			continue
 		}
 		file := File{Path: f.Path, Size: f.Size, SHA256: f.LFS.SHA256}
@@ -89,13 +90,68 @@ func (s *Store) Plan(ctx context.Context, repository, revision string) (*Plan, e
 		p.Files, p.Size = append(p.Files, file), p.Size+file.Size
 	}
 	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	if err := p.choose(one); err != nil {
+		return nil, err
+	}
 	return p, p.check()
+}
+
+// splitRepository takes OWNER/NAME/FILE apart.
+func splitRepository(s string) (repository, file string) {
+	const parts = 3
+	if p := strings.SplitN(s, "/", parts); len(p) == parts {
+		return p[0] + "/" + p[1], p[2]
+	}
+	return s, ""
+}
+
+// choose keeps of a repository with GGUF files the one that is named, or the only one, or
+// that with the usual weights of 4 bits. Beside safetensors they are left where they are
+// unless one is named.
+func (p *Plan) choose(named string) error {
+	var found []string
+	safe := false
+	for _, f := range p.Files {
+		switch {
+		case isGGUF(f.Path):
+			found = append(found, f.Path)
+		case strings.HasSuffix(f.Path, ".safetensors"):
+			safe = true
+		}
+	}
+	usual := slices.DeleteFunc(slices.Clone(found), func(s string) bool { return !strings.Contains(strings.ToUpper(s), "Q4_K_M") })
+	switch {
+	case named != "" && !slices.Contains(found, named):
+		return fault.New(fault.CodeBadInput, "The repository %s has no file %.100q", p.Repository, named)
+	case named != "":
+	case safe || len(found) == 0:
+	case len(found) == 1:
+		named = found[0]
+	case len(usual) == 1:
+		named = usual[0]
+	default:
+		return fault.New(fault.CodeBadInput, "The repository %s has several GGUF files: %s. Name one: %s/FILE.gguf", p.Repository, strings.Join(found, ", "), p.Repository)
+	}
+	p.Size = 0
+	p.Files = slices.DeleteFunc(p.Files, func(f File) bool {
+		if named == "" {
+			return isGGUF(f.Path)
+		}
+		return f.Path != named && !strings.HasPrefix(f.Path, "LICENSE")
+	})
+	for _, f := range p.Files {
+		p.Size += f.Size
+	}
+	return nil
 }
 
 // check refuses a repository that has not what a model needs.
 func (p *Plan) check() error {
 	has := func(match func(string) bool) bool {
 		return slices.ContainsFunc(p.Files, func(f File) bool { return match(f.Path) })
+	}
+	if has(isGGUF) { // it has all that is needed
+		return nil
 	}
 	for _, need := range []struct {
 		what  string

@@ -11,6 +11,7 @@ import (
 
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/fault"
+	"github.com/selvage-dev/selvage/internal/infer/gguf"
 )
 
 // inspect reads what a model's config.json says of it, and its kind unless that is known.
@@ -35,7 +36,7 @@ func kindIn(dir string) (kind catalogue.Kind, architecture string, err error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", "", nil
+		return kindOfGGUF(dir)
 	case err != nil:
 		return "", "", fmt.Errorf("modelstore: %w", err)
 	case info.Size() > most:
@@ -48,6 +49,28 @@ func kindIn(dir string) (kind catalogue.Kind, architecture string, err error) {
 	kind, architecture = kindOf(raw)
 	return kind, architecture, nil
 }
+
+// kindOfGGUF is kindIn for a folder with a GGUF file; those are of models that write text.
+func kindOfGGUF(dir string) (kind catalogue.Kind, architecture string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", "", fmt.Errorf("modelstore: %w", err)
+	}
+	for _, e := range entries {
+		if !isGGUF(e.Name()) {
+			continue
+		}
+		f, err := gguf.Open(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return "", "", fault.Wrap(err, fault.CodeModelBroken, "The model's file %.100s is no GGUF file that can be read: %v", e.Name(), err)
+		}
+		architecture, err = f.String("general.architecture", "")
+		return catalogue.Generation, architecture, errors.Join(err, f.Close())
+	}
+	return "", "", nil
+}
+
+func isGGUF(name string) bool { return strings.EqualFold(filepath.Ext(name), ".gguf") }
 
 // kindOf guesses from a config.json what a model takes and returns.
 func kindOf(config []byte) (kind catalogue.Kind, architecture string) {

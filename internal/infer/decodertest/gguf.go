@@ -54,7 +54,7 @@ func (m *metadata) strings(name string, v []string) {
 }
 
 // Template is the chat template of the models' files.
-const Template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+const Template = "{% if tools %}<|im_start|>system\n{{ tools | tojson }}<|im_end|>\n{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
 
 func (s *Shape) metadata() *metadata {
 	m := &metadata{}
