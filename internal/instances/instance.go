@@ -171,7 +171,7 @@ func (in *Instance) spec(n Network) driver.Spec {
 		ID:     in.id[:shortID],
 		Layers: in.image.layers,
 		Args:   in.args(),
-		Env:    slices.Concat(c.Env, in.request.Env),
+		Env:    slices.Concat(c.Env, in.request.Env, in.ownEnv()),
 		Dir:    c.WorkingDir, User: c.User,
 		Hostname:   in.id[:12],
 		Nameserver: n.Nameserver(),
@@ -181,6 +181,16 @@ func (in *Instance) spec(n Network) driver.Spec {
 		Stdout: func(line []byte) { in.print(line, false) },
 		Stderr: func(line []byte) { in.print(line, true) },
 	}
+}
+
+// ownEnv is what every container finds out about itself. The runtime sends the same
+// names, with values that say nothing.
+func (in *Instance) ownEnv() []string {
+	out := []string{"CLOUDFLARE_APPLICATION_ID=" + in.app.ID, "CLOUDFLARE_DEPLOYMENT_ID=" + in.UUID().String()}
+	if object := objectOf(in.request.Name); object != "" {
+		out = append(out, "CLOUDFLARE_DURABLE_OBJECT_ID="+object)
+	}
+	return out
 }
 
 // args are the image's entrypoint and command, or what the object gives in place

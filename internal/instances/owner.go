@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Owner is one process of a worker with the instances that belong to its objects.
@@ -63,6 +64,7 @@ func (o *Owner) Close(ctx context.Context) error {
 	var mu sync.Mutex
 	for _, in := range all {
 		wg.Go(func() {
+			_ = in.End(ctx, o.grace()) // and when it does not, at once
 			err := in.Remove(ctx)
 			mu.Lock()
 			failed = append(failed, err)
@@ -75,6 +77,12 @@ func (o *Owner) Close(ctx context.Context) error {
 	o.s.mu.Unlock()
 	return errors.Join(failed...)
 }
+
+// closeGrace is how long an instance has when its Worker's process has ended: the next
+// process waits for it.
+const closeGrace = 3 * time.Second
+
+func (o *Owner) grace() time.Duration { return min(o.s.o.StopGrace, closeGrace) }
 
 // list returns all instances, the oldest first. The caller holds o.mu.
 func (o *Owner) list() []*Instance {

@@ -3,6 +3,8 @@ package e2e
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -176,6 +179,65 @@ func needsRunc(t *testing.T) {
 	}
 }
 
+// containerProcesses counts the processes that are in containers of a platform.
+func containerProcesses(t *testing.T, data string) (processes int, groups []string) {
+	t.Helper()
+	sum := sha256.Sum256([]byte(filepath.Join(data, "containers", "run")))
+	group := "selvage-" + hex.EncodeToString(sum[:6])
+	procs, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		if b, err := os.ReadFile(p); err == nil && strings.Contains(string(b), group) {
+			processes++
+		}
+	}
+	for _, pattern := range []string{"/sys/fs/cgroup/" + group, "/sys/fs/cgroup/*/" + group} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups = append(groups, found...)
+	}
+	return processes, groups
+}
+
+// TestContainerKilled kills the platform while containers run: they end, the next
+// start leaves nothing of them, and their objects start them again.
+func TestContainerKilled(t *testing.T) {
+	needsRunc(t)
+	p := start(t)
+	p.deployContainer(t, "boxes", boxSource, p.push(t, "guest", guestImage(t, "serve")))
+	n := rounds(20)
+	for range n {
+		for i := range 3 {
+			if a := p.get(t, p.host("boxes"), "/start?n="+strconv.Itoa(i)); a.Status != http.StatusOK {
+				t.Fatalf("start: %d %s", a.Status, a.Body)
+			}
+		}
+		if running, groups := containerProcesses(t, p.data); running < 3 || len(groups) == 0 {
+			t.Fatalf("%d processes in %q: this test sees too little", running, groups)
+		}
+		p.kill()
+		eventually(t, func() error {
+			if running, _ := containerProcesses(t, p.data); running > 0 {
+				return fmt.Errorf("%d processes of containers run on", running)
+			}
+			return nil
+		})
+		p.up(t)
+		if _, groups := containerProcesses(t, p.data); len(groups) > 0 {
+			t.Fatalf("left are %q", groups)
+		}
+		left, err := filepath.Glob(filepath.Join(p.data, "containers", "run", "*"))
+		if err != nil || len(left) > 0 {
+			t.Fatalf("left are %q, %v", left, err)
+		}
+	}
+	t.Logf("%d rounds of kill -9 with three running containers: nothing is left", n)
+}
+
 // TestContainer starts the container of an object and reaches it.
 func TestContainer(t *testing.T) {
 	needsRunc(t)
@@ -183,7 +245,9 @@ func TestContainer(t *testing.T) {
 	p.deployContainer(t, "boxes", boxSource, p.push(t, "guest", guestImage(t, "serve")))
 	host := p.host("boxes")
 	a := p.get(t, host, "/start")
-	t.Log(a.Status, a.Body)
+	if !strings.Contains(a.Body, "GIVEN=by the object") || strings.Contains(a.Body, "OBJECT_ID=xxx") || strings.Contains(a.Body, "APPLICATION_ID=xxx") {
+		t.Errorf("environment: %s", a.Body)
+	}
 	if a.Status != http.StatusOK {
 		t.Fatal(tail(p.stderr.String(), 4000))
 	}
