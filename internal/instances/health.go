@@ -202,7 +202,7 @@ func checkHTTP(ctx context.Context, c driver.Container, h *Health) error {
 func (in *Instance) Admit(ctx context.Context, wait time.Duration) error {
 	state, reason, changed := in.health.get()
 	if state == Healthy {
-		return nil
+		return in.unbroken()
 	}
 	if state == Starting {
 		if in.waiting.Add(1) > maxWaiting {
@@ -228,7 +228,7 @@ func (in *Instance) Admit(ctx context.Context, wait time.Duration) error {
 	if state == Unhealthy {
 		return Fail(CodeUnavailable, "the container is not healthy: %s", reason)
 	}
-	return nil
+	return in.unbroken()
 }
 
 // maxWaiting bounds the requests that wait for one instance.

@@ -87,8 +87,10 @@ type Service struct {
 	images  map[string]*image
 	ended   memory
 	running map[string]int // by application
-	total   int
-	owners  map[*Owner]struct{}
+	// breakers by application; one costs little and applications are few.
+	breakers map[string]*breaker
+	total    int
+	owners   map[*Owner]struct{}
 }
 
 // New returns the service. Layers that were not whole when the platform stopped are
@@ -96,7 +98,7 @@ type Service struct {
 func New(o Options) (*Service, error) {
 	o.setDefaults()
 	s := &Service{
-		begun: time.Now(), o: o, layers: filepath.Join(o.Dir, "layers"), images: make(map[string]*image), running: make(map[string]int), owners: make(map[*Owner]struct{}),
+		begun: time.Now(), o: o, layers: filepath.Join(o.Dir, "layers"), images: make(map[string]*image), running: make(map[string]int), breakers: make(map[string]*breaker), owners: make(map[*Owner]struct{}),
 	}
 	if o.Driver == nil {
 		return s, nil

@@ -86,12 +86,14 @@ func TestContainerClass(t *testing.T) {
 	p.want(t, host, "/do/random", "guest GET /random")
 	p.echo(t, host)
 	for url, want := range map[string]string{
-		"out=&url=http://names.intercepted/a":  "200 the worker answers http://names.intercepted/a",
-		"out=&url=https://names.intercepted/b": "200 the worker answers http",
-		"out=&url=http://other.example/":       "failed: ",
-		"out=&url=http://" + outside:           "failed: ",
-		"url=http://" + outside:                "200 outside",
-		"url=http://169.254.169.254/":          "failed: ",
+		"out=&url=http://names.intercepted/a": "200 the worker answers http://names.intercepted/a",
+		// The package replaces the first "https:" of a URL, wherever that is.
+		"out=&url=https%3A//names.intercepted/b": "200 the worker answers https://names.intercepted/b",
+		"out=&url=https%3A//other.example/":      "failed: ",
+		"out=&url=http://other.example/":         "failed: ",
+		"out=&url=http://" + outside:             "failed: ",
+		"url=http://" + outside:                  "200 outside",
+		"url=http://169.254.169.254/":            "failed: ",
 	} {
 		if a := p.get(t, host, "/fetch?"+url); !strings.HasPrefix(a.Body, want) {
 			t.Errorf("fetch %s: %q, want %q", url, a.Body, want)

@@ -253,6 +253,22 @@ func TestContainer(t *testing.T) {
 	}
 	p.want(t, host, "/anything", "guest GET /anything")
 	p.want(t, host, "/running", "true")
+	// A server that answers 500 to everything is left alone, until it does not.
+	kept := 0
+	for range 60 {
+		if a := p.get(t, host, "/nothing-but-500"); a.Status == http.StatusServiceUnavailable && strings.Contains(a.Body, "kept away") {
+			kept++
+		}
+	}
+	if kept == 0 {
+		t.Error("60 requests that failed were all let through")
+	}
+	eventually(t, func() error {
+		if a := p.get(t, host, "/well"); a.Status != http.StatusOK {
+			return fmt.Errorf("%d %s", a.Status, a.Body)
+		}
+		return nil
+	})
 	p.want(t, host, "/stop", "destroyed")
 	p.want(t, host, "/running", "false")
 }

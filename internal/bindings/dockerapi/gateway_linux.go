@@ -259,10 +259,6 @@ func (g *gateway) connect(ctx context.Context, c net.Conn, br *bufio.Reader, to 
 		reply(c, "400 Bad Request")
 		return
 	}
-	if err := g.admit(ctx); err != nil {
-		unavailable(c, br, err)
-		return
-	}
 	inner, err := g.dial(ctx, port)
 	if err != nil {
 		// The runtime reads this as "the container is not listening to port".
@@ -276,7 +272,7 @@ func (g *gateway) connect(ctx context.Context, c net.Conn, br *bufio.Reader, to 
 	if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}
-	splice(c, br, inner)
+	g.converse(ctx, c, br, inner)
 }
 
 // admitWait bounds how long a request waits for a container to become healthy.
@@ -298,22 +294,6 @@ func (g *gateway) admit(ctx context.Context) error {
 	return err
 }
 
-// unavailable answers a request in the container's place.
-func unavailable(c net.Conn, br *bufio.Reader, why error) {
-	if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
-		return
-	}
-	_ = c.SetReadDeadline(time.Now().Add(headTimeout))
-	if _, err := http.ReadRequest(br); err != nil {
-		return // whatever it speaks, it is not served
-	}
-	text := "The container does not take requests now.\n"
-	if own, ok := errors.AsType[*instances.Error](why); ok {
-		text = own.Message + "\n"
-	}
-	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(text), text) // who does not read it is gone
-}
-
 // dial connects to a port. In the beginning, when the container's program has
 // perhaps not come so far, it is tried again: the caller then gets the first answer
 // as early as there is one.
@@ -333,10 +313,13 @@ func (g *gateway) dial(ctx context.Context, port string) (net.Conn, error) {
 		patience = openTimeout
 	}
 	conn, err := try(ctx, in, c, port, patience)
-	if err == nil && !opened {
+	switch {
+	case err == nil && !opened:
 		g.mu.Lock()
 		g.opened[port] = true
 		g.mu.Unlock()
+	case err != nil && opened && in.State().Running:
+		in.Failed() // it was open
 	}
 	return conn, err
 }
