@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 
 	"github.com/selvage-dev/selvage/internal/infer/decoder"
 	"github.com/selvage-dev/selvage/internal/infer/decodertest"
@@ -23,8 +24,8 @@ type llama struct {
 	loadMS float64
 }
 
-func startLlama(ctx context.Context, model string) (*llama, error) {
-	l := &llama{cmd: exec.CommandContext(ctx, "node", "bench/peers/decode/run.mjs", model)}
+func startLlama(ctx context.Context, model string, threads int) (*llama, error) {
+	l := &llama{cmd: exec.CommandContext(ctx, "node", "bench/peers/decode/run.mjs", model, strconv.Itoa(threads))}
 	l.cmd.Stderr = os.Stderr
 	var err error
 	if l.in, err = l.cmd.StdinPipe(); err != nil {
@@ -107,7 +108,7 @@ func (b *bench) agree(ctx context.Context, arch, path string) error {
 		return err
 	}
 	defer func() { _ = m.Close() }()
-	peer, err := startLlama(ctx, path)
+	peer, err := startLlama(ctx, path, decodeThreads)
 	if err != nil {
 		return err
 	}

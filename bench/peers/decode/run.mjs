@@ -2,11 +2,12 @@
 import { createInterface } from "node:readline";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
 
-const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error, maxThreads: 2 });
+const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error, maxThreads: Number(process.argv[3]) });
+const threads = Number(process.argv[3]);
 const began = performance.now();
 const model = await llama.loadModel({ modelPath: process.argv[2], gpuLayers: 0 });
 const loaded = performance.now() - began;
-const context = await model.createContext({ contextSize: 2048, batchSize: 512, threads: { ideal: 2, min: 2 } });
+const context = await model.createContext({ contextSize: 2048, batchSize: 512, threads: { ideal: threads, min: threads } });
 const sequence = context.getSequence();
 const say = (o) => process.stdout.write(JSON.stringify(o) + "\n");
 say({ loadMs: loaded });

@@ -12,7 +12,8 @@
 // them, and runs all vectors over them, so that unpacking is paid once.
 //
 // Each operation has a portable version in Go, which defines it, and one in
-// assembly for AVX-512 with VNNI; which one runs is decided once, at start. They
-// agree to the rounding of float32 sums. Types of 16 and 32 bits are read here
+// assembly for AVX-512 with VNNI; those for one vector, and of attention, for
+// AVX2 too. Which one runs is decided once, at start. They agree to the rounding
+// of float32 sums. Types of 16 and 32 bits are read here
 // ([Type.Floats]), but not multiplied with.
 package blocks

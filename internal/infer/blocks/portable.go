@@ -11,6 +11,7 @@ import (
 func portable() set {
 	return set{
 		name:       "portable",
+		few:        1,
 		open:       openGo,
 		interleave: interleaveGo,
 		panels:     []panel{{1, panelGo}},

@@ -4,6 +4,9 @@ package blocks
 // who calls has checked what lies behind them. Strides are in bytes.
 type set struct {
 	name string
+	// few is up to how many vectors [Matrix.MulVector] for each is faster than
+	// [Matrix.MulPanel] for all.
+	few int
 	// dot returns in dst the products of rows with a packed vector of so many
 	// units; nil where [dotGo] does it.
 	dot func(t Type, w *byte, rowBytes, rows int, pack *byte, units int, dst *float32)
@@ -39,5 +42,9 @@ type halfTile struct {
 // active is what the exported functions use. It is set once, before main.
 var active = usable()[0] //nolint:gochecknoglobals // the processor does not change while we run
 
-// Level names the instructions in use: "avx512-vnni" or "portable".
+// Level names the instructions in use: "avx512-vnni", "avx2" or "portable".
 func Level() string { return active.name }
+
+// Few is up to how many vectors [Matrix.MulVector] for each is faster than
+// [Matrix.MulPanel] for all.
+func Few() int { return active.few }

@@ -27,10 +27,6 @@ type run struct {
 	row  int // of its first token; set by forward
 }
 
-// fewRows is up to how many rows each is multiplied as a vector: beyond, it is
-// better to unpack the weights once for all.
-const fewRows = 2
-
 // forward is one step through the model. Its buffers are used again by the next.
 type forward struct {
 	w       *weights
@@ -40,6 +36,8 @@ type forward struct {
 
 	runs []run
 	rows int
+	// few is up to how many rows each is multiplied as a vector.
+	few int
 	// runOf has the run of each row.
 	runOf []int32
 	// sin and cos of the angles of each row's position.
@@ -50,12 +48,12 @@ type forward struct {
 	attended []float32
 	gate, up []float32
 	logits   []float32
-	vectors  [fewRows]blocks.Vector
+	vectors  []blocks.Vector
 	batch    blocks.Batch
 }
 
 func newForward(w *weights) *forward {
-	f := &forward{w: w}
+	f := &forward{w: w, few: blocks.Few()}
 	seen := make(map[blocks.Type]bool)
 	add := func(m *blocks.Matrix) {
 		if !seen[m.Type] {
@@ -127,11 +125,14 @@ func (f *forward) each(do func(i int)) {
 // load has each row made by fill, and quantises it for products with matrices of
 // in columns.
 func (f *forward) load(in int, fill func(i int) []float32) {
-	if f.rows > fewRows {
+	if f.rows > f.few {
 		f.batch.Resize(f.rows, in)
 	}
+	for f.rows <= f.few && len(f.vectors) < f.rows {
+		f.vectors = append(f.vectors, blocks.Vector{})
+	}
 	f.each(func(i int) {
-		if x := fill(i); f.rows > fewRows {
+		if x := fill(i); f.rows > f.few {
 			f.batch.Set(i, x)
 		} else {
 			f.vectors[i].Set(x, f.fitting(in)...)
@@ -185,7 +186,7 @@ func (f *forward) part(s *scratch, p product, from, to int) {
 	if from >= to {
 		return
 	}
-	if f.rows <= fewRows {
+	if f.rows <= f.few {
 		for i := range f.rows {
 			p.m.MulVector(p.dst[i*p.m.Out:(i+1)*p.m.Out], from*blocks.Cols, min(to*blocks.Cols, p.m.Out), &f.vectors[i])
 		}

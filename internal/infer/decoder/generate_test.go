@@ -293,7 +293,7 @@ func TestRequests(t *testing.T) {
 		"no prompt":      {MaxTokens: 1},
 		"no tokens":      {Prompt: []int32{1}},
 		"a long prompt":  {Prompt: make([]int32, 64), MaxTokens: 1},
-		"an odd token":   {Prompt: []int32{600}, MaxTokens: 1},
+		"an odd token":   {Prompt: []int32{512}, MaxTokens: 1},
 		"a low token":    {Prompt: []int32{-1}, MaxTokens: 1},
 		"top_p":          {Prompt: []int32{1}, MaxTokens: 1, Sampler: decoder.Sampler{TopP: 1.5}},
 		"temperature":    {Prompt: []int32{1}, MaxTokens: 1, Sampler: decoder.Sampler{Temperature: -1}},

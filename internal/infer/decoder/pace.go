@@ -24,6 +24,19 @@ type class struct {
 // tryEach is how many steps are taken as was fastest between two that are not.
 const tryEach = 24
 
+// shortRows is up to how many rows a step is short.
+const shortRows = 32
+
+// crowded reports whether fewer threads than all are faster for short steps.
+func (p *pace) crowded() bool {
+	for i := range classOf(shortRows) + 1 {
+		if p.classes[i].best() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func newPace(threads int) *pace {
 	p := &pace{sizes: []int{threads}}
 	for _, n := range []int{threads / 2, 1} {
@@ -39,9 +52,9 @@ func classOf(rows int) int { return min(bits.Len(uint(max(0, rows-1))), 15) }
 // size returns how many threads a step of so many rows is to have.
 func (p *pace) size(rows int) int {
 	c := &p.classes[classOf(rows)]
-	// Long steps are all arithmetic, and trying costs much: only where short ones
-	// show that there are others on the machine.
-	if rows > fewRows && p.classes[0].best() == 0 {
+	// Trying costs much with long steps: only where short ones show that there are
+	// others on the machine.
+	if rows > shortRows && !p.crowded() {
 		return p.sizes[0]
 	}
 	c.steps++

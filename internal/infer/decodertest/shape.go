@@ -35,7 +35,7 @@ type Shape struct {
 // Tiny is a shape for tests.
 func Tiny(architecture string) Shape {
 	s := Shape{
-		Architecture: architecture, Layers: 2, Hidden: 256, Heads: 4, KVHeads: 2, Head: 64, Intermediate: 512, Vocabulary: 600,
+		Architecture: architecture, Layers: 2, Hidden: 256, Heads: 4, KVHeads: 2, Head: 64, Intermediate: 256, Vocabulary: 512,
 		Context: 512, Base: 10000, Weights: blocks.Q8, Embeddings: blocks.Q8, Seed: 1,
 	}
 	switch architecture {
