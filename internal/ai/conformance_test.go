@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/selvage-dev/selvage/internal/ai"
 	"github.com/selvage-dev/selvage/internal/ai/chat"
 	"github.com/selvage-dev/selvage/internal/ai/local/localtest"
@@ -355,5 +357,22 @@ func TestCrowd(t *testing.T) {
 	}
 	if peak := e.Peak.Load(); peak != ai.TextSlots {
 		t.Errorf("%d ran at once", peak)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.Collector())
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := map[string]int{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "selvage_ai_runs_total" {
+				runs[m.GetLabel()[0].GetValue()] = int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	if runs["ok"] != queue+ai.TextSlots+1 || runs["refused"] != crowd-queue-ai.TextSlots || len(runs) != 2 {
+		t.Errorf("the metrics have %v", runs)
 	}
 }

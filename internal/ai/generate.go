@@ -81,6 +81,7 @@ func (g *generation) run(ctx context.Context, emit func(*chat.Delta) error) erro
 	g.in = estimate(size, len(g.r.Messages)+1)
 	var err error
 	if g.job, err = g.s.begin(g.caller, g.m, size, g.in, g.r.MaxTokens); err != nil {
+		g.s.meter.ended(ctx, 0, 0, err)
 		return err
 	}
 	err = g.generate(ctx, emit)
@@ -88,6 +89,7 @@ func (g *generation) run(ctx context.Context, emit func(*chat.Delta) error) erro
 	if err != nil && g.counted == nil && g.all.Pieces() == 0 && g.all.Usage() == nil {
 		usage = &chat.Usage{} // nothing was made
 	}
+	g.s.meter.ended(ctx, usage.Prompt, usage.Completion, err)
 	return errors.Join(err, g.job.Settle(ctx, int64(usage.Prompt), int64(usage.Completion), err != nil))
 }
 

@@ -62,6 +62,7 @@ type Service struct {
 	models    *modelstore.Store
 	engines   *local.Engines
 	ledger    *ledger.Ledger
+	meter     *meter
 
 	mu     sync.Mutex
 	queues map[string]*admit.Queue // of the models of this process that were used
@@ -111,6 +112,7 @@ func New(o Options) (*Service, error) { //nolint:gocritic // once
 		return nil, err
 	}
 	s := &Service{o: o, catalogue: c, upstreams: make(map[string]*upstream), queues: make(map[string]*admit.Queue)}
+	s.meter = newMeter(s)
 	for i := range o.Upstreams {
 		u := o.Upstreams[i]
 		if u.Now == nil {

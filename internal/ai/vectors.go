@@ -82,12 +82,14 @@ func (s *Service) counted(ctx context.Context, caller *Caller, m *Model, inputBy
 	guess := estimate(textSize(texts), len(texts))
 	job, err := s.begin(caller, m, inputBytes, guess, 0)
 	if err != nil {
+		s.meter.ended(ctx, 0, 0, err)
 		return err
 	}
 	tokens, err := fn()
 	if err == nil && tokens == 0 {
 		tokens = guess // the server does not count
 	}
+	s.meter.ended(ctx, tokens, 0, err)
 	return errors.Join(err, job.Settle(ctx, int64(tokens), 0, err != nil))
 }
 

@@ -62,8 +62,11 @@ func chatCompletions(c *call) (any, error) {
 		return nil, err
 	}
 	var in struct {
-		Model         string `json:"model"`
-		N             *int   `json:"n"`
+		Model         string             `json:"model"`
+		N             *int               `json:"n"`
+		LogProbs      bool               `json:"logprobs"`
+		TopLogProbs   *int               `json:"top_logprobs"`
+		LogitBias     map[string]float64 `json:"logit_bias"`
 		StreamOptions struct {
 			IncludeUsage bool `json:"include_usage"`
 		} `json:"stream_options"`
@@ -73,6 +76,9 @@ func chatCompletions(c *call) (any, error) {
 	}
 	if in.N != nil && *in.N != 1 {
 		return nil, errf(codeBadRequest, "n is %d; one answer a request is offered", *in.N)
+	}
+	if in.LogProbs || in.TopLogProbs != nil || len(in.LogitBias) > 0 {
+		return nil, errf(codeBadRequest, "logprobs, top_logprobs and logit_bias are not offered; leave them out")
 	}
 	r, streamed, err := chat.Parse(body)
 	if err != nil {

@@ -94,14 +94,15 @@ func (a *app) aiAdd() *cobra.Command {
 	var yes bool
 	var from, task, revision string
 	cmd := &cobra.Command{
-		Use:   "add MODEL --from DIR|FILE|hub:OWNER/NAME",
+		Use:   "add MODEL --from DIR|FILE|hub:OWNER/NAME[/FILE.gguf]",
 		Short: "Add a model of your own, or files that you have",
 		Long: `Adds a model from a folder as Hugging Face lays it out (config.json, tokenizer.json,
-model*.safetensors), from one GGUF file, or from a repository of the hub. A model of your
-own has a name of your own, such as @mine/embed; under a name of the catalogue you may add
+model*.safetensors), from one GGUF file, or from a repository of the hub, or one GGUF file
+of such a repository. A model of your own has a name of your own, such as @mine/embed; under a name of the catalogue you may add
 that model's files when you have them already.`,
 		Example: `  selvage ai add @mine/embed --from ./my-model
   selvage ai add @mine/reranker --from hub:acme/reranker --task reranking
+  selvage ai add @mine/writer --from hub:acme/writer/writer-q4_k_m.gguf
   selvage ai add @cf/baai/bge-small-en-v1.5 --from /mnt/stick/bge-small-en-v1.5`,
 		Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -124,7 +125,7 @@ that model's files when you have them already.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "a folder, a GGUF file, or hub:OWNER/NAME")
+	cmd.Flags().StringVar(&from, "from", "", "a folder, a GGUF file, hub:OWNER/NAME, or hub:OWNER/NAME/FILE.gguf")
 	cmd.Flags().StringVar(&task, "task", "", "embeddings, embeddings-m3, reranking, classification or generation; what config.json says otherwise")
 	cmd.Flags().StringVar(&revision, "revision", "", "with hub: a commit, tag or branch; the newest otherwise")
 	cmd.Flags().BoolVar(&yes, "yes", false, "with hub: do not ask")

@@ -34,6 +34,9 @@ func (s *Server) openAI(context.Context) error {
 	}
 	s.ai = service
 	s.onClose("models", func(context.Context) error { return service.Close() })
+	if err := s.registry.Register(service.Collector()); err != nil {
+		return fmt.Errorf("register the metrics of models: %w", err)
+	}
 	return nil
 }
 
