@@ -58,14 +58,14 @@ func TestSeededModel(t *testing.T) {
 		}
 		return a.Result
 	}
-	first := say(`{"prompt":"the word","seed":7,"max_tokens":12}`)
+	first := say(`{"prompt":"the word","seed":7,"max_tokens":12,"temperature":4}`)
 	if first.Finish != "length" || first.Usage.Completion != 12 || first.Usage.Prompt < 8 || first.Usage.Estimated {
 		t.Errorf("%+v", first)
 	}
-	if again := say(`{"prompt":"the word","seed":7,"max_tokens":12}`); again.Text != first.Text {
+	if again := say(`{"prompt":"the word","seed":7,"max_tokens":12,"temperature":4}`); again.Text != first.Text {
 		t.Errorf("the same seed wrote %q and %q", first.Text, again.Text)
 	}
-	if other := say(`{"prompt":"the word","seed":8,"max_tokens":12}`); other.Text == first.Text {
+	if other := say(`{"prompt":"the word","seed":8,"max_tokens":12,"temperature":4}`); other.Text == first.Text {
 		t.Errorf("another seed wrote %q as well", first.Text)
 	}
 	var sum int64

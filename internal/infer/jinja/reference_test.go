@@ -155,7 +155,7 @@ func render(t *testing.T, source string, vars any) (string, error) {
 // templates as models ship them.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	cases := examples(t, 60)
+	cases := examples(t, 30)
 	raised := 0
 	for i, want := range reference(t, cases) {
 		c := &cases[i]
