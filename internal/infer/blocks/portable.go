@@ -103,6 +103,9 @@ func halfGo(a *float32, _ int, b *uint16, ldb, k int, c *float32, _ int, fresh b
 	*out = acc
 }
 
+// magic is a number whose last bit is 1.
+const magic = 1.5 * (1 << 23)
+
 func quantizeGo(q *int8, scale *float32, sums *int32, x *float32, n int) {
 	for g := range n {
 		xs := (*[32]float32)(unsafe.Add(unsafe.Pointer(x), 128*g))
@@ -118,8 +121,8 @@ func quantizeGo(q *int8, scale *float32, sums *int32, x *float32, n int) {
 		}
 		*two = [2]int32{}
 		for i, v := range xs {
-			r := math.RoundToEven(float64(v * inv))
-			qs[i] = int8(max(-127, min(127, r)))
+			// Adding what leaves no room for a fraction rounds, ties to even.
+			qs[i] = int8(math.Float32bits(v*inv+magic) & 0xff) //nolint:gosec // the low byte is the number
 			two[i/16] += int32(qs[i])
 		}
 		*(*float32)(unsafe.Add(unsafe.Pointer(scale), 4*g)) = most / 127

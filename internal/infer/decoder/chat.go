@@ -63,7 +63,11 @@ func (m *mailbox) take() Piece {
 // took handles the token that was chosen for a chat. It returns false when the
 // text has ended.
 func (c *chat) took(m *Model, id int32) bool {
-	if id < 0 {
+	switch {
+	case id < 0 && c.r.Mask == nil:
+		c.err = ErrNumbers
+		return false
+	case id < 0:
 		return c.finish(FinishMask, 0)
 	}
 	c.result.Completion++

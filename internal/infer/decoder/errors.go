@@ -16,6 +16,8 @@ var (
 	ErrClosed = errors.New("the model is closed")
 	// ErrBusy is what a caller gets when too many wait already.
 	ErrBusy = errors.New("too many requests wait for this model")
+	// ErrNumbers is a model whose results are no numbers: its weights are damaged.
+	ErrNumbers = errors.New("what the model computes is not a number: its weights are damaged")
 	// ErrRequest marks a request that this model cannot run; the message says why.
 	ErrRequest = errors.New("bad request")
 )

@@ -389,3 +389,24 @@ func TestOpen(t *testing.T) {
 		t.Error("nothing opens")
 	}
 }
+
+func TestDamaged(t *testing.T) {
+	s := decodertest.Tiny("qwen2")
+	s.Embeddings = blocks.F32
+	b, err := os.ReadFile(file(t, &s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last norm's gain is the last tensor of a file without an output matrix.
+	for i := len(b) - 4*s.Hidden; i < len(b); i += 4 {
+		copy(b[i:], "\x00\x00\xc0\x7f")
+	}
+	name := filepath.Join(t.TempDir(), "m.gguf")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, name, decoder.Options{})
+	if _, err := m.Generate(context.Background(), &decoder.Request{Prompt: []int32{1}, MaxTokens: 1}, nil); !errors.Is(err, decoder.ErrNumbers) {
+		t.Errorf("weights that are no numbers: %v", err)
+	}
+}
