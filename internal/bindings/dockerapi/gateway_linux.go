@@ -344,7 +344,7 @@ func try(ctx context.Context, in *instances.Instance, c driver.Container, port s
 				t.Stop()
 				return err
 			}
-			pause = min(2*pause, 20*openPause)
+			pause = min(2*pause, 4*openPause)
 		}
 	})
 	return conn, err

@@ -130,6 +130,20 @@ func killGroup(dir string) {
 	}
 }
 
+// limitCPU sets the processor time that a group has.
+func (h hierarchy) limitCPU(group string, quota int64) error {
+	path, text := h.file("cpu", group, "cpu.cfs_quota_us"), strconv.FormatInt(quota, 10)
+	if h.unified {
+		path, text = h.file("", group, "cpu.max"), text+" "+strconv.Itoa(period)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // a group of ours
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
 // stats reads what a group takes.
 func (h hierarchy) stats(group string) (driver.Stats, error) {
 	if h.unified {

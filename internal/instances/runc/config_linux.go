@@ -192,7 +192,7 @@ func config(s *driver.Spec, dir, cgroup string, shift int) (json.RawMessage, err
 		b.Linux.Resources.Memory = &memoryLimit{Limit: r.Memory, Swap: r.Memory}
 	}
 	if r.MilliCPU > 0 {
-		b.Linux.Resources.CPU = &processorTime{Quota: max(r.MilliCPU*period/1000, minQuota), Period: period}
+		b.Linux.Resources.CPU = &processorTime{Quota: max(quota(r.MilliCPU), period), Period: period} // see settle
 	}
 	if r.PIDs > 0 {
 		b.Linux.Resources.PIDs = &pidsLimit{r.PIDs}
@@ -203,6 +203,9 @@ func config(s *driver.Spec, dir, cgroup string, shift int) (json.RawMessage, err
 	}
 	return out, nil
 }
+
+// quota is the processor time of a period, in µs.
+func quota(milliCPU int64) int64 { return max(milliCPU*period/1000, minQuota) }
 
 // environment puts a PATH before what the image and the user say; of two of one
 // name the last counts.
