@@ -82,7 +82,7 @@ func TestAIModelsOfThePlatform(t *testing.T) {
 	if _, stderr, code := p.ours(t, dir, "", "ai", "add", "@cf/mine/x", "--from", folder); code == 0 || !strings.Contains(stderr, "@mine/model") {
 		t.Errorf("a name of the platform's for a model of one's own: %d %s", code, stderr)
 	}
-	if _, stderr, code := p.ours(t, dir, "", "ai", "pull", "@cf/meta/llama-3.1-8b-instruct", "--yes"); code == 0 || !strings.Contains(stderr, "ai.routes") {
+	if _, stderr, code := p.ours(t, dir, "", "ai", "pull", "@cf/google/gemma-3-12b-it", "--yes"); code == 0 || !strings.Contains(stderr, "ai.routes") {
 		t.Errorf("a pull of what cannot be run: %d %s", code, stderr)
 	}
 
