@@ -159,7 +159,9 @@ func (p *platform) events(t *testing.T, host, name string) []string {
 // eventually asks until the answer is right.
 func (p *platform) eventually(t *testing.T, host, path string, ok func(string) bool) {
 	t.Helper()
-	end := time.Now().Add(30 * time.Second)
+	// The package looks after its container in an alarm, which sleeps for up to three
+	// minutes and which the runtime tries again, ever later, when it failed.
+	end := time.Now().Add(200 * time.Second)
 	for {
 		a := p.get(t, host, path)
 		if a.Status == http.StatusOK && ok(a.Body) {
