@@ -29,7 +29,7 @@ type Options struct {
 	URL *url.URL
 	Key string // "" for none
 	// FirstByte is how long an answer may take to begin, Stall how long a stream may
-	// between; 2 minutes and 1.
+	// pause; 2 minutes and 1.
 	FirstByte, Stall time.Duration
 	Now              func() time.Time // time.Now
 }
