@@ -3,7 +3,6 @@ package ai_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"github.com/selvage-dev/selvage/internal/ai/catalogue"
 	"github.com/selvage-dev/selvage/internal/ai/chat"
 	"github.com/selvage-dev/selvage/internal/infer/decodertest"
-	"github.com/selvage-dev/selvage/internal/store"
 )
 
 // seeded is a service with a small model of Qwen's kind in a GGUF file, of seeded weights.
@@ -27,19 +25,7 @@ func seeded(t *testing.T) *ai.Service {
 	if err := os.WriteFile(filepath.Join(dir, "model.gguf"), file.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	st, err := store.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := ai.New(ai.Options{Store: st})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), st.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+	s := open(t)
 	m, err := s.Import(t.Context(), bundle(t, "@mine/writer", dir), "", "")
 	if err != nil || m.Kind != catalogue.Generation || m.Architecture != "qwen2" {
 		t.Fatalf("%+v %v", m, err)

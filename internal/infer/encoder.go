@@ -156,7 +156,7 @@ func (e *Encoder) Embed(ctx context.Context, texts []string, p Pooling) (vectors
 			mean(v, states)
 		}
 		if e.o.Normalize {
-			normalize(v)
+			Normalize(v)
 		}
 		vectors[i] = v
 	})

@@ -15,8 +15,8 @@ func mean(v, rows []float32) {
 	}
 }
 
-// normalize scales v to the length 1, unless it is zero.
-func normalize(v []float32) {
+// Normalize scales v to the length 1, unless it is zero.
+func Normalize(v []float32) {
 	var sum float64
 	for _, x := range v {
 		sum += float64(x) * float64(x)

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"context"
-	"encoding/json"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -89,24 +86,6 @@ func TestAIUpstream(t *testing.T) {
 func TestAIOpenAIClient(t *testing.T) {
 	t.Parallel()
 	p, _ := startAI(t)
-	dir := t.TempDir()
-	if err := os.Symlink(filepath.Join(repo(t), "tools", "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
-		t.Fatal(err)
-	}
-	script := filepath.Join(dir, "client.mjs")
-	if err := os.WriteFile(script, []byte(openAIClient), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", script, p.APIURL+"/client/v4/accounts/"+p.AccountID+"/ai/v1", p.Token)
-	cmd.Env = cleanEnv(t)
-	cmd.Path = nodePath(cmd.Env)
-	cmd.Dir = dir
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	want := map[string]string{
 		"chat":     `["hi","stop",9]`,
 		"stream":   `["one ","two"]`,
@@ -121,10 +100,7 @@ func TestAIOpenAIClient(t *testing.T) {
 		"many":     `400`,
 		"badToken": `[401,"authentication_error"]`,
 	}
-	got := map[string]json.RawMessage{}
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	got := openAI(t, p, openAIClient)
 	for name, w := range want {
 		if string(got[name]) != w {
 			t.Errorf("%s: %s, want %s", name, got[name], w)

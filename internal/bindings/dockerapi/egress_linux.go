@@ -86,19 +86,7 @@ func (g *gateway) settings() egressSettings {
 }
 
 func (g *gateway) acceptOutgoing(ctx context.Context, ln net.Listener) {
-	for {
-		c, err := ln.Accept()
-		if err != nil {
-			return // closed
-		}
-		if !g.add(c) {
-			return
-		}
-		go func() {
-			defer g.drop(c)
-			g.outgoing(ctx, c)
-		}()
-	}
+	g.accept(ln, func(c net.Conn) { g.outgoing(ctx, c) })
 }
 
 // outgoing decides where a connection of the container goes: to the worker when it
@@ -230,7 +218,7 @@ func (h helloConn) Close() error                     { return nil }
 
 // intercept asks the runtime, which knows what the object wants intercepted.
 func (g *gateway) intercept(ctx context.Context, c net.Conn, br *bufio.Reader, to netip.AddrPort, s egressSettings, kind, host string) {
-	up, answer, err := g.ask(ctx, to, s.Port, kind, host)
+	up, status, err := g.ask(ctx, to, s.Port, kind, host)
 	if err != nil {
 		reset(c)
 		return
@@ -240,11 +228,11 @@ func (g *gateway) intercept(ctx context.Context, c net.Conn, br *bufio.Reader, t
 	}
 	defer g.drop(up)
 	switch {
-	case answer.status == http.StatusOK && kind == speaksTLS:
+	case status == http.StatusOK && kind == speaksTLS:
 		g.terminate(ctx, c, br, up, host)
-	case answer.status == http.StatusOK, answer.status == http.StatusAccepted && kind == speaksOther:
+	case status == http.StatusOK, status == http.StatusAccepted && kind == speaksOther:
 		splice(c, br, up)
-	case answer.status == http.StatusAccepted && s.Internet.Enabled:
+	case status == http.StatusAccepted && s.Internet.Enabled:
 		_ = up.Close() // it would pass it on; so can we, without the detour
 		g.direct(ctx, c, br, to)
 	default:
@@ -252,10 +240,8 @@ func (g *gateway) intercept(ctx context.Context, c net.Conn, br *bufio.Reader, t
 	}
 }
 
-type connectAnswer struct{ status int }
-
 // ask opens a tunnel to the runtime for a connection.
-func (g *gateway) ask(ctx context.Context, to netip.AddrPort, port int, kind, host string) (conn net.Conn, a connectAnswer, err error) {
+func (g *gateway) ask(ctx context.Context, to netip.AddrPort, port int, kind, host string) (conn net.Conn, status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	err = g.ns.Do(func() error {
@@ -263,7 +249,7 @@ func (g *gateway) ask(ctx context.Context, to netip.AddrPort, port int, kind, ho
 		return err
 	})
 	if err != nil {
-		return nil, a, err
+		return nil, 0, err
 	}
 	head := "CONNECT " + to.String() + " HTTP/1.1\r\nHost: " + to.String() + "\r\n"
 	if kind != speaksOther && host != "" {
@@ -271,17 +257,17 @@ func (g *gateway) ask(ctx context.Context, to netip.AddrPort, port int, kind, ho
 	}
 	_ = conn.SetDeadline(time.Now().Add(dialTimeout))
 	if _, err = io.WriteString(conn, head+"\r\n"); err != nil {
-		return nil, a, errors.Join(err, conn.Close())
+		return nil, 0, errors.Join(err, conn.Close())
 	}
 	// Byte by byte: what follows the head belongs to the tunnel.
 	r := bufio.NewReaderSize(oneByte{conn}, headerPeek)
 	res, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		return nil, a, errors.Join(err, conn.Close())
+		return nil, 0, errors.Join(err, conn.Close())
 	}
 	_ = res.Body.Close() // it is the tunnel, which the reader has not touched
 	_ = conn.SetDeadline(time.Time{})
-	return conn, connectAnswer{res.StatusCode}, nil
+	return conn, res.StatusCode, nil
 }
 
 // oneByte reads one byte at a time.

@@ -158,11 +158,12 @@ func (g *gateway) start(ctx context.Context) error {
 		g.ln = nil
 		return fmt.Errorf("listen for a container: %w", err)
 	}
-	go g.accept(g.ln) //nolint:contextcheck // it outlives the call
+	go g.accept(g.ln, g.handle)
 	return nil
 }
 
-func (g *gateway) accept(ln net.Listener) {
+// accept has each connection answered, until ln is closed.
+func (g *gateway) accept(ln net.Listener, answer func(net.Conn)) {
 	for {
 		c, err := ln.Accept()
 		if err != nil {
@@ -173,7 +174,7 @@ func (g *gateway) accept(ln net.Listener) {
 		}
 		go func() {
 			defer g.drop(c)
-			g.handle(c)
+			answer(c)
 		}()
 	}
 }
@@ -379,11 +380,5 @@ func buffered(r *bufio.Reader) int {
 // pass copies from one to the other and passes on its end.
 func pass(to, from net.Conn) {
 	_, err := io.Copy(to, from)
-	half, ok := to.(interface{ CloseWrite() error })
-	if err != nil || !ok {
-		_ = to.Close() // the other direction ends with it
-		_ = from.Close()
-		return
-	}
-	_ = half.CloseWrite() // as above
+	end(to, from, err)
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+
+	"github.com/selvage-dev/selvage/internal/infer/memory"
 )
 
 // File is an open file. It is safe for concurrent use until it is closed.
@@ -29,7 +31,7 @@ func Open(path string) (_ *File, err error) {
 	if !info.Mode().IsRegular() || info.Size() < 24 {
 		return nil, invalid("%s is no file of 24 bytes or more", path)
 	}
-	b, err := mapFile(f, int(info.Size()))
+	b, err := memory.Map(f, int(info.Size()))
 	if err != nil {
 		return nil, err
 	}
@@ -61,5 +63,5 @@ func (f *File) Close() error {
 	if b == nil {
 		return nil
 	}
-	return unmap(b)
+	return memory.Unmap(b)
 }

@@ -66,11 +66,11 @@ func (m *Model) vector(words []string) []float32 {
 			addUnknown(v, w)
 		}
 	}
-	normalize(v)
+	infer.Normalize(v)
 	for k := range v {
 		v[k] -= m.t.mean[k]
 	}
-	normalize(v)
+	infer.Normalize(v)
 	return v
 }
 
@@ -89,21 +89,6 @@ func addUnknown(v []float32, word string) {
 				v[j] -= x
 			}
 		}
-	}
-}
-
-// normalize scales v to the length 1. What has no length stays.
-func normalize(v []float32) {
-	var sum float64
-	for _, x := range v {
-		sum += float64(x) * float64(x)
-	}
-	if sum == 0 {
-		return
-	}
-	f := float32(1 / math.Sqrt(sum))
-	for k := range v {
-		v[k] *= f
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package memory has memory outside of the Go heap.
+// Package memory has memory outside of the Go heap: weights that were made, and mapped files.
 package memory
 
 import "unsafe"

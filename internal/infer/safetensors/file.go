@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/selvage-dev/selvage/internal/infer/memory"
 )
 
 // file is one mapped file.
@@ -28,15 +30,15 @@ func openFile(path string) (_ *file, err error) {
 	if !info.Mode().IsRegular() || info.Size() < 8 {
 		return nil, fmt.Errorf("%w: %s is no file of 8 bytes or more", ErrInvalid, path)
 	}
-	b, err := mapFile(f, int(info.Size()))
+	b, err := memory.Map(f, int(info.Size()))
 	if err != nil {
 		return nil, err
 	}
 	tensors, err := parse(b)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), unmap(b))
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), memory.Unmap(b))
 	}
 	return &file{bytes: b, tensors: tensors}, nil
 }
 
-func (f *file) close() error { return unmap(f.bytes) }
+func (f *file) close() error { return memory.Unmap(f.bytes) }

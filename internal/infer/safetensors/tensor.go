@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/selvage-dev/selvage/internal/infer/blocks"
 )
 
 // Tensor is one array of a file. Its numbers are stored in row-major order,
@@ -53,7 +55,7 @@ func (t *Tensor) Floats(dst []float32, i int) {
 	case F16:
 		src := t.data[2*i : 2*(i+len(dst))]
 		for j := range dst {
-			dst[j] = halfToFloat(binary.LittleEndian.Uint16(src[2*j:]))
+			dst[j] = blocks.FromHalf(binary.LittleEndian.Uint16(src[2*j:]))
 		}
 	case BF16:
 		src := t.data[2*i : 2*(i+len(dst))]
@@ -63,19 +65,6 @@ func (t *Tensor) Floats(dst []float32, i int) {
 	default:
 		panic("safetensors: " + t.Name + " has no floats")
 	}
-}
-
-// halfToFloat converts IEEE 754 binary16.
-func halfToFloat(h uint16) float32 {
-	sign, exp, frac := uint32(h&0x8000)<<16, uint32(h>>10)&31, uint32(h&0x3ff)
-	switch exp {
-	case 31:
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	case 0:
-		f := float32(frac) * (1.0 / (1 << 24))
-		return math.Float32frombits(sign | math.Float32bits(f))
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
 
 // Data is the tensor's part of the file. It is dead when the model is closed.

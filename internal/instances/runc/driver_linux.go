@@ -67,22 +67,21 @@ func Find() (string, error) {
 // Check finds out whether this machine can run containers. The error is an
 // [*UnavailableError].
 func Check() error {
-	_, err := check(Options{})
+	_, err := check(&Options{})
 	return err
 }
 
-// check also returns where control groups are.
-func check(o Options) (hierarchy, error) {
+// check also finds runc, unless it is given, and where control groups are.
+func check(o *Options) (groups hierarchy, err error) {
 	if os.Geteuid() != 0 {
 		return hierarchy{}, &UnavailableError{"containers need the platform to run as root"}
 	}
 	if o.Runc == "" {
-		if _, err := Find(); err != nil {
+		if o.Runc, err = Find(); err != nil {
 			return hierarchy{}, err
 		}
 	}
-	groups, err := findHierarchy()
-	if err != nil {
+	if groups, err = findHierarchy(); err != nil {
 		return hierarchy{}, &UnavailableError{"this machine has no control groups that limit memory: " + err.Error()}
 	}
 	return groups, nil
@@ -95,14 +94,9 @@ func Open(o Options) (*Driver, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	groups, err := check(o)
+	groups, err := check(&o)
 	if err != nil {
 		return nil, err
-	}
-	if o.Runc == "" {
-		if o.Runc, err = Find(); err != nil {
-			return nil, err
-		}
 	}
 	if err := fsx.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("runc: %w", err)
